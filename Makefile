@@ -1,0 +1,65 @@
+# Heldtrue. `make up` serves, `make demo` shows it at work, `make test` proves it.
+DATA_DIR ?= data
+LISTEN ?= 127.0.0.1:8443
+PYTEST_ARGS ?=
+PY := .venv/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --quiet
+
+.PHONY: help up demo test test-deps check format bench claims docs lock sbom audit clean
+help: ## List the targets.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+.venv/.run: requirements/run.txt pyproject.toml verify/pyproject.toml tools/bootstrap
+	@sh tools/bootstrap
+	@echo "Installing the locked dependencies (about a minute)"
+	@$(PIP) install --require-hashes -r requirements/run.txt
+	@$(PIP) install --no-deps --no-build-isolation -e verify -e .
+	@touch $@
+
+.venv/.dev: .venv/.run requirements/dev.txt
+	@echo "Installing the locked test tools (about a minute)"
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+up: .venv/.run ## Serve on LISTEN with DATA_DIR, in the foreground.
+	@exec .venv/bin/heldtrue up --data-dir $(DATA_DIR) --listen $(LISTEN) $(UP_ARGS)
+
+demo: .venv/.run ## Run one sample company through everything, against `make up`.
+	@.venv/bin/heldtrue demo --data-dir $(DATA_DIR)
+
+test-deps: ## Install what the tests need from the system (root or sudo) and from npm.
+	@sh tools/test-deps
+
+test: .venv/.dev test-deps ## Run every test; installs what it needs; about ten minutes on two cores.
+	@start=$$(date +%s); $(PY) -m pytest $(PYTEST_ARGS); code=$$?; \
+	echo "make test took $$(( $$(date +%s) - start )) s"; exit $$code
+
+check: .venv/.dev ## Lint, strict types, import contracts, dependency audit.
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
+	@.venv/bin/basedpyright --level error
+	@.venv/bin/lint-imports
+	@$(MAKE) --no-print-directory audit
+
+audit: .venv/.dev ## Match the locked dependencies against published advisories.
+	@sh tools/audit
+
+sbom: .venv/.dev ## Write a CycloneDX bill of materials to dist/sbom.json.
+	@mkdir -p dist && .venv/bin/cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml --of JSON -o dist/sbom.json && echo "dist/sbom.json"
+
+format: .venv/.dev ## Format the code.
+	@.venv/bin/ruff check --fix . ; .venv/bin/ruff format .
+
+bench: .venv/.dev test-deps ## Measure, each beside its reference; writes bench/out/*.json and plots.
+	@$(PY) -m bench
+
+claims: .venv/.run ## Count the claims by state, from the running instance.
+	@.venv/bin/heldtrue claims index --data-dir $(DATA_DIR)
+
+docs: .venv/.run ## Regenerate the worked examples of docs/spec.
+	@$(PY) docs/spec/regenerate.py
+
+lock: .venv/.run ## Resolve and pin the dependencies anew.
+	@$(PIP) install uv && sh tools/lock
+
+clean: ## Remove the environment and what tests and benchmarks wrote; never DATA_DIR.
+	@rm -rf .venv bench/out dist .hypothesis tests/interop/js/node_modules tests/browser/node_modules

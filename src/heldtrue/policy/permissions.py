@@ -1,0 +1,85 @@
+"""The closed set of permissions and the roles that bundle them. Nothing outside this module invents a permission."""
+
+from __future__ import annotations
+
+from enum import StrEnum, unique
+
+
+@unique
+class Permission(StrEnum):
+    """Everything that can be allowed. Adding one is a change of this file and of the published matrix."""
+
+    ORGANISATION_CREATE = "organisation.create"
+    ORGANISATION_READ = "organisation.read"
+    ENVIRONMENT_CREATE = "environment.create"
+    KEY_ISSUE_ANY = "key.issue.any"
+    KEY_ISSUE = "key.issue"
+    KEY_READ = "key.read"
+    KEY_REVOKE = "key.revoke"
+    PAYLOAD_SEND = "payload.send"
+    PAYLOAD_READ = "payload.read"
+    PAYLOAD_ERASE = "payload.erase"
+    ENDPOINT_WRITE = "endpoint.write"
+    ENDPOINT_READ = "endpoint.read"
+    DELIVERY_READ = "delivery.read"
+    DELIVERY_REPLAY = "delivery.replay"
+    RECEIPT_READ = "receipt.read"
+    AUDIT_READ = "audit.read"
+    SELF_READ = "self.read"
+    CLAIM_RUN = "claim.run"
+
+
+@unique
+class Role(StrEnum):
+    """Named bundles of permissions; a key carries one role and may be narrowed by scopes."""
+
+    OPERATOR = "operator"
+    ADMIN = "admin"
+    SENDER = "sender"
+    READER = "reader"
+    PUBLISHABLE = "publishable"
+
+
+_READS = frozenset(
+    {
+        Permission.SELF_READ,
+        Permission.PAYLOAD_READ,
+        Permission.ENDPOINT_READ,
+        Permission.DELIVERY_READ,
+        Permission.RECEIPT_READ,
+    }
+)
+
+GRANTS: dict[Role, frozenset[Permission]] = {
+    Role.OPERATOR: frozenset(
+        {
+            Permission.SELF_READ,
+            Permission.ORGANISATION_CREATE,
+            Permission.ORGANISATION_READ,
+            Permission.ENVIRONMENT_CREATE,
+            Permission.KEY_ISSUE_ANY,
+            Permission.CLAIM_RUN,
+        }
+    ),
+    Role.ADMIN: _READS
+    | {
+        Permission.KEY_ISSUE,
+        Permission.KEY_READ,
+        Permission.KEY_REVOKE,
+        Permission.PAYLOAD_SEND,
+        Permission.PAYLOAD_ERASE,
+        Permission.ENDPOINT_WRITE,
+        Permission.DELIVERY_REPLAY,
+        Permission.AUDIT_READ,
+    },
+    Role.SENDER: frozenset({Permission.SELF_READ, Permission.PAYLOAD_SEND}),
+    Role.READER: _READS,
+    Role.PUBLISHABLE: frozenset({Permission.PAYLOAD_SEND}),
+}
+"""What each role may do; the operator's role holds nothing of any organisation's data."""
+
+
+def allowed(role: Role, scopes: frozenset[Permission] | None) -> frozenset[Permission]:
+    """Return what a key of *role* may do when narrowed to *scopes* (None: not narrowed)."""
+    granted = GRANTS[role]
+    return granted if scopes is None else granted & scopes
