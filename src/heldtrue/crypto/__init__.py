@@ -1,0 +1,1 @@
+"""Canonical forms, digests, seals, signatures, tokens and keys; the only tier that imports `cryptography`."""
