@@ -1,0 +1,79 @@
+"""The keystore's rows, as the keyring asks for them, within the caller's own transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from heldtrue.crypto.keyring import ObjectKeyRow, TenantKeyRow
+from heldtrue.db.tx import SystemTx, TenantTx
+from heldtrue.kernel.errors import ConflictError
+
+
+class TxKeyRecords:
+    """`heldtrue.crypto.keyring.KeyRecords` over `keystore.*`, bound by row-level security like all of *tx*."""
+
+    __slots__ = ("_tx",)
+
+    def __init__(self, tx: TenantTx | SystemTx) -> None:
+        self._tx = tx
+
+    def tenant_key(self, tenant: UUID, purpose: str) -> TenantKeyRow | None:
+        """Return the active key of *purpose*, if there is one."""
+        return self._tx.one(
+            TenantKeyRow,
+            """SELECT tenant_id, key_id, purpose, state, wrapped, created_at FROM keystore.tenant_keys
+               WHERE tenant_id = %s AND purpose = %s AND state = 'active'""",
+            [tenant, purpose],
+        )
+
+    def tenant_key_by_id(self, tenant: UUID, key_id: UUID) -> TenantKeyRow | None:
+        """Return the key of that id in whatever state it is."""
+        return self._tx.one(
+            TenantKeyRow,
+            """SELECT tenant_id, key_id, purpose, state, wrapped, created_at FROM keystore.tenant_keys
+               WHERE tenant_id = %s AND key_id = %s""",
+            [tenant, key_id],
+        )
+
+    def add_tenant_key(self, row: TenantKeyRow) -> TenantKeyRow:
+        """Store *row*, and return the active row of its purpose: another one where a twin was first.
+
+        The insert waits for a twin that is still uncommitted, and the look-up sees it once committed.
+        """
+        self._tx.execute(
+            """INSERT INTO keystore.tenant_keys (tenant_id, key_id, purpose, state, wrapped, created_at)
+               VALUES (%s, %s, %s, %s, %s, %s)
+               ON CONFLICT (tenant_id, purpose) WHERE state = 'active' DO NOTHING""",
+            [row.tenant_id, row.key_id, row.purpose, row.state, row.wrapped, row.created_at],
+        )
+        won = self.tenant_key(row.tenant_id, row.purpose)
+        if won is None:
+            raise ConflictError(f"no active {row.purpose} key could be established for the organisation")
+        return won
+
+    def object_key(self, tenant: UUID, key_id: UUID) -> ObjectKeyRow | None:
+        """Return the object key of that id in whatever state it is."""
+        return self._tx.one(
+            ObjectKeyRow,
+            """SELECT tenant_id, key_id, tenant_key_id, state, wrapped, created_at, destroyed_at
+               FROM keystore.object_keys WHERE tenant_id = %s AND key_id = %s""",
+            [tenant, key_id],
+        )
+
+    def add_object_key(self, row: ObjectKeyRow) -> None:
+        """Store *row*."""
+        self._tx.execute(
+            """INSERT INTO keystore.object_keys
+               (tenant_id, key_id, tenant_key_id, state, wrapped, created_at, destroyed_at)
+               VALUES (%s, %s, %s, %s, %s, %s, %s)""",
+            [row.tenant_id, row.key_id, row.tenant_key_id, row.state, row.wrapped, row.created_at, row.destroyed_at],
+        )
+
+    def destroy_object_key(self, tenant: UUID, key_id: UUID, at: datetime) -> None:
+        """Forget the wrapped key and note when; leave a destroyed one as it is."""
+        self._tx.execute(
+            """UPDATE keystore.object_keys SET state = 'destroyed', wrapped = NULL, destroyed_at = %s
+               WHERE tenant_id = %s AND key_id = %s AND state = 'active'""",
+            [at, tenant, key_id],
+        )
