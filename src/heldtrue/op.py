@@ -64,7 +64,8 @@ class SystemOperation:
     now: datetime
     entropy: Entropy
     tx: SystemTx
-    keys_of: Callable[[TenantId], TenantKeyring]
+    keys_of: Callable[[TenantId, str], TenantKeyring]
+    """The keyring of an organisation's environment; `""` for what belongs to the organisation as a whole."""
     record_for: Callable[[TenantId, str, AuditEvent], LeafId]
     """Append an audit event to the ledger of that organisation and environment."""
     request: RequestId

@@ -21,8 +21,9 @@ class SystemClock:
     A clock that jumps backwards would let expired credentials live again and would sort new ids before old ones.
     """
 
-    def __init__(self) -> None:
-        self._last = datetime.min.replace(tzinfo=UTC)
+    def __init__(self, not_before: datetime = datetime.min.replace(tzinfo=UTC)) -> None:
+        """Start at *not_before* at the earliest: what an earlier process told is not untold by a restart."""
+        self._last = not_before
         self._lock = threading.Lock()
 
     def now(self) -> datetime:

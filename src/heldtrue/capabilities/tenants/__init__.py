@@ -1,0 +1,1 @@
+"""Organisations and their environments: the boundary of row-level security and of keys."""

@@ -1,0 +1,1 @@
+"""HTTP: routes as data, and the one pipeline that every request goes through."""

@@ -1,0 +1,129 @@
+"""`Idempotency-Key`: a creation that is sent again gives the first answer, for 24 hours.
+
+Scoped to (organisation, environment, credential, route). Everything happens in the operation's own transaction: the
+lock that refuses a concurrent twin, the effect, and the row with the sealed answer. A crash leaves all or none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from heldtrue.crypto.digest import sha256
+from heldtrue.crypto.keyring import TenantKeyring
+from heldtrue.db.tx import SystemTx, TenantTx
+from heldtrue.http.exchange import MalformedRequestError
+from heldtrue.kernel.errors import ConflictError
+
+LIFETIME = timedelta(hours=24)
+PURPOSE = "idempotency"
+
+
+class MalformedIdempotencyKeyError(MalformedRequestError):
+    """An `Idempotency-Key` is 1 to 255 visible ASCII characters; a random UUID is a good one."""
+
+    code = "malformed-idempotency-key"
+
+
+class IdempotencyKeyReusedError(ConflictError):
+    """This `Idempotency-Key` was used with another request in the last 24 hours; use a fresh one."""
+
+    code = "idempotency-key-reused"
+
+
+class ConcurrentTwinError(ConflictError):
+    """A request with this `Idempotency-Key` is being worked on now; ask again in a moment for its answer."""
+
+    code = "concurrent-twin"
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """The first answer as it is kept, sealed."""
+
+    status: int
+    content: bytes
+    headers: dict[str, str]
+    subject: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Repeatable:
+    """A request that may be sent again, and how to know it."""
+
+    tenant: UUID
+    environment: str
+    credential: UUID
+    route: str
+    key_digest: bytes
+    body_digest: bytes
+
+    def scope(self) -> bytes:
+        """Return the digest of everything that tells this request's key from others."""
+        texts = (self.environment.encode(), self.route.encode())
+        parts = (self.tenant.bytes, *texts, self.credential.bytes, self.key_digest)
+        return sha256(b"".join(len(part).to_bytes(4) + part for part in parts))
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    body_digest: bytes
+    answer: bytes
+    created_at: datetime
+
+
+def digest_key(header: str) -> bytes:
+    """Return the digest that an `Idempotency-Key` is kept as; raise `MalformedIdempotencyKeyError`."""
+    if not 1 <= len(header) <= 255 or not all("!" <= letter <= "~" for letter in header):
+        raise MalformedIdempotencyKeyError
+    return sha256(header.encode("ascii"))
+
+
+def digest_request(target: str, content_type: str, body: bytes) -> bytes:
+    """Return what makes two requests the same: their path and query, content type and body."""
+    return sha256(b"".join(len(part).to_bytes(8) + part for part in (target.encode(), content_type.encode(), body)))
+
+
+def begin(tx: TenantTx | SystemTx, keys: TenantKeyring, one: Repeatable, now: datetime) -> Stored | None:
+    """Return the first answer to a repeated request, None for a first one, whose key stays locked until *tx* ends.
+
+    Raise `ConcurrentTwinError` while another transaction holds the key, `IdempotencyKeyReusedError` for another body.
+    """
+    lock = int.from_bytes(one.scope()[:8], signed=True)
+    if not tx.value("SELECT pg_try_advisory_xact_lock(%s)", [lock]):
+        raise ConcurrentTwinError
+    row = tx.one(
+        _Row,
+        "SELECT body_digest, answer, created_at FROM heldtrue.idempotency WHERE tenant_id = %s AND environment = %s"
+        " AND credential = %s AND route = %s AND key_digest = %s",
+        _key(one),
+    )
+    if row is None:
+        return None
+    if row.created_at <= now - LIFETIME:
+        tx.execute(
+            "DELETE FROM heldtrue.idempotency WHERE tenant_id = %s AND environment = %s AND credential = %s"
+            " AND route = %s AND key_digest = %s",
+            _key(one),
+        )
+        return None
+    if row.body_digest != one.body_digest:
+        raise IdempotencyKeyReusedError
+    opened = keys.open(PURPOSE, "idempotency", "answer", one.scope().hex(), row.answer)
+    return msgspec.json.decode(opened, type=Stored)
+
+
+def keep(tx: TenantTx | SystemTx, keys: TenantKeyring, one: Repeatable, now: datetime, answer: Stored) -> None:
+    """Keep the first answer, sealed."""
+    sealed = keys.seal(PURPOSE, "idempotency", "answer", one.scope().hex(), msgspec.json.encode(answer))
+    tx.execute(
+        "INSERT INTO heldtrue.idempotency (tenant_id, environment, credential, route, key_digest, body_digest, status,"
+        " answer, created_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        [*_key(one), one.body_digest, answer.status, sealed, now],
+    )
+
+
+def _key(one: Repeatable) -> list[object]:
+    return [one.tenant, one.environment, one.credential, one.route, one.key_digest]

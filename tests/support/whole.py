@@ -1,0 +1,170 @@
+"""The whole table as the product wires it, over a real database, with one organisation that has one of everything."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from asgi import Caller, Got
+from house import GENEROUS, HandClock, House
+
+from heldtrue.app import wiring
+from heldtrue.app.boot import Ground, Home
+from heldtrue.app.instance import DataDir, Identity
+from heldtrue.app.services import Services, services
+from heldtrue.app.settings import Destinations, Settings
+from heldtrue.capabilities.access.bootstrap import bootstrap_operator
+from heldtrue.capabilities.deliveries.engine import Engine, Outgoing
+from heldtrue.capabilities.deliveries.worker import WorkerServices
+from heldtrue.capabilities.keystore.actions import ensure_signing_keys, sequencer
+from heldtrue.capabilities.receipts import actions as receipts
+from heldtrue.capabilities.receipts.model import Links
+from heldtrue.crypto.platform import PlatformKey
+from heldtrue.db.roles import RoleDsns
+from heldtrue.http.app import build_app
+from heldtrue.http.route import Realm, Route
+from heldtrue.http.transaction import tenant_operation
+from heldtrue.kernel.ids import CryptoKeyId, ReceiptId, RequestId
+from heldtrue.kernel.secret import Secret
+
+ORIGIN = "log.example.test"
+CANARY = "canary-7f3a91d2"
+
+
+@dataclass
+class Whole:
+    """The product's own table, served."""
+
+    house: House
+    parts: Services
+    wired: list[Route]
+
+    @property
+    def table(self) -> list[Route]:
+        """Every route, those of the API itself included."""
+        return self.house.app.table
+
+    def with_routes(self, *more: Route) -> Whole:
+        """Return the same with more routes."""
+        wired = [*self.wired, *more]
+        app = build_app(wired, self.house.ports)
+        house = replace(self.house, app=app, operator=Caller(app, self.house.operator.key))
+        return Whole(house, self.parts, wired)
+
+    def caller(self, caller: Caller) -> Caller:
+        return self.house.caller(caller.key)
+
+
+@dataclass
+class Belongings:
+    """An organisation with one of everything: what path parameters may name, and who may name it."""
+
+    admin: Caller
+    organisation: str
+    names: dict[str, str] = field(default_factory=dict)
+    """Path parameter to a value that exists."""
+    marks: set[str] = field(default_factory=set)
+    """Texts by which anything of this organisation is recognised."""
+
+
+@contextmanager
+def open_whole(dsns: RoleDsns, directory: Path) -> Generator[Whole]:
+    """Open the product's table over a fresh database."""
+    clock = HandClock()
+    data = DataDir(directory)
+    for path in (data.log, data.objects, data.run):
+        path.mkdir(parents=True, exist_ok=True)
+    home = Home(
+        settings=Settings(destinations=Destinations(allow=("127.0.0.0/8",))),
+        data=data,
+        shown=directory,
+        identity=Identity(1, "0" * 32, ORIGIN, "2026-11-20T12:00:00Z"),
+        platform=PlatformKey(CryptoKeyId.new(clock.now(), secrets.token_bytes), Secret(secrets.token_bytes(32))),
+        key_file=directory / "key",
+        account=None,
+        clock=cast("Any", clock),
+        lock=cast("Any", SimpleNamespace()),
+        first=True,
+        authorities=None,
+    )
+    with services(Ground(home, dsns)) as parts:
+        with parts.database.system() as tx:
+            ensure_signing_keys(tx, home.platform, ORIGIN, clock.now(), parts.entropy)
+        ports = replace(wiring.ports(parts), limits=GENEROUS, workers=4)
+        table = wiring.table(parts)
+        app = build_app(table, ports)
+        operator = bootstrap_operator(ports)
+        assert operator is not None
+        house = House(parts.database, ports, clock, app, Caller(app, operator.reveal()))
+        yield Whole(house, parts, table)
+        app.close()
+
+
+def furnish(whole: Whole, name: str, environment: str = "live") -> Belongings:
+    """Create an organisation that has one of everything a path can name."""
+    house = whole.house
+    admin = house.organisation(f"{name} {CANARY}", environment)
+    me = admin.get("/v1/self").json()
+    key = _made(admin.post("/v1/keys", {"name": f"spare {CANARY}", "role": "sender"}))
+    endpoint = _made(admin.post("/v1/endpoints", {"url": "https://127.0.0.1:9/in", "description": CANARY}))
+    body = "".join(
+        f'--b\r\ncontent-disposition: form-data; name="{part}"; filename="{part}.txt"\r\n\r\n{CANARY}\r\n'
+        for part in ("payload", "a")
+    )
+    sent = admin.call(
+        "POST",
+        "/v1/payloads",
+        body=f"{body}--b--\r\n".encode(),
+        headers={"content-type": "multipart/form-data; boundary=b"},
+    )
+    payload = _made(sent)
+    engine_of(whole.parts).step_forward()
+    home = whole.parts.ground.home
+    sequencer(whole.parts.database, home.data.log, home.platform, house.clock).step()
+    delivery = admin.get("/v1/deliveries").json()["data"][0]
+    receipt = admin.get("/v1/receipts").json()["data"][0]
+    leaf = admin.get("/v1/audit?limit=200").json()["data"][-1]
+    names = {
+        "organisation_id": me["organisation_id"],
+        "key_id": key["id"],
+        "payload_id": payload["id"],
+        "endpoint_id": endpoint["id"],
+        "delivery_id": delivery["id"],
+        "receipt_id": receipt["id"],
+        "leaf_id": leaf["leaf_id"],
+        "ordinal": "1",
+    }
+    marks = {CANARY, *(value for parameter, value in names.items() if parameter != "ordinal"), me["id"]}
+    return Belongings(admin, me["organisation_id"], names, {*marks, *(mark.split("_")[-1] for mark in marks)})
+
+
+def link_tokens(whole: Whole, belongings: Belongings) -> dict[str, str]:
+    """Return, by path, the unguessable token that leads to what *belongings* has there."""
+    actor = whole.house.ports.authenticate(belongings.admin.key or "")
+    request = RequestId.new(whole.house.clock.now(), secrets.token_bytes)
+    with tenant_operation(whole.house.ports, actor, request) as op:
+        links = Links.of(op.keys.secret_for(receipts.LINK), ReceiptId.parse(belongings.names["receipt_id"]))
+    return {"/v1/bundles/": links.bundle, "/v1/contents/": links.content}
+
+
+def engine_of(parts: Services) -> Engine:
+    home = parts.ground.home
+    worker = WorkerServices(
+        database=parts.database, platform=home.platform, cache=parts.cache, clock=home.clock, entropy=parts.entropy,
+        objects=parts.objects, signers=parts.signers, origin=ORIGIN, urls=parts.urls,
+    )  # fmt: skip
+    return Engine(worker, Outgoing(allow=parts.allow, ca_file=None))
+
+
+def needs_key(route: Route) -> bool:
+    return route.realm in {Realm.TENANT, Realm.OPERATOR}
+
+
+def _made(got: Got) -> dict[str, Any]:
+    assert got.status in {201, 202}, got.body
+    return got.json()

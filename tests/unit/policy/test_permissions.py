@@ -1,0 +1,53 @@
+"""The published matrix of roles and permissions: a change of it is a change of this file."""
+
+from __future__ import annotations
+
+import pytest
+
+from heldtrue.policy.decide import EscalationError, MissingPermissionError, decide, may_give
+from heldtrue.policy.permissions import GRANTS, Permission, Role, allowed
+
+MATRIX = """
+audit.read            admin
+claim.run             operator
+delivery.read         admin reader
+delivery.replay       admin
+endpoint.read         admin reader
+endpoint.write        admin
+environment.create    operator
+key.issue             admin
+key.issue.any         operator
+key.read              admin
+key.revoke            admin
+organisation.create   operator
+organisation.read     operator
+payload.erase         admin
+payload.read          admin reader
+payload.send          admin publishable sender
+receipt.read          admin reader
+self.read             admin operator reader sender
+"""
+
+
+def test_the_matrix_is_the_published_one() -> None:
+    lines = (
+        f"{permission.value:<21} {' '.join(sorted(role.value for role in Role if permission in GRANTS[role]))}"
+        for permission in sorted(Permission)
+    )
+    assert "\n".join(lines) == MATRIX.strip()
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("permission", list(Permission))
+def test_the_decision_is_the_matrix(role: Role, permission: Permission) -> None:
+    if permission in GRANTS[role]:
+        decide(allowed(role, None), permission)
+    else:
+        with pytest.raises(MissingPermissionError, match=permission.value):
+            decide(allowed(role, None), permission)
+
+
+def test_nobody_gives_what_they_do_not_have() -> None:
+    may_give(GRANTS[Role.ADMIN], GRANTS[Role.READER])
+    with pytest.raises(EscalationError, match="payload"):
+        may_give(GRANTS[Role.READER], GRANTS[Role.SENDER])
