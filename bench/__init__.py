@@ -1,0 +1,1 @@
+"""Benchmarks with their references; run one as `python -m bench.log` from the root of the repository."""

@@ -1,0 +1,148 @@
+"""The keys that everybody may know: `/.well-known/heldtrue.json` and `/.well-known/jwks.json`."""
+
+from __future__ import annotations
+
+import base64
+
+import msgspec
+
+from heldtrue.capabilities.keystore import store
+from heldtrue.capabilities.keystore.model import Purpose, StoredKey
+from heldtrue.capabilities.ledger import generations
+from heldtrue.capabilities.ledger.model import instant
+from heldtrue.capabilities.ledger.note import ED25519, VerifierKey
+from heldtrue.crypto.signing import multikey
+from heldtrue.crypto.states import KeyState
+from heldtrue.db.tx import Database, SystemTx, TenantTx
+from heldtrue.http.route import CacheClass, Realm, Route
+from heldtrue.kernel.ids import LeafId
+
+
+class PublishedKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A signing key's public half, and when it signs."""
+
+    id: str
+    public: str
+    """Multikey: `z` + base58btc(0xed01 ‖ 32 bytes)."""
+    state: str
+    not_before: str
+    sign_until: str | None
+    """It signs nothing from then on; null: until it is rotated."""
+    accept_until: str | None
+    """What it signed counts if the log took it in before then; null: for ever."""
+    compromised_at: str | None
+    leaf_id: str | None
+    """The key's entry in the log."""
+
+
+class PublishedLog(msgspec.Struct, frozen=True, kw_only=True):
+    """A generation of the log: what its checkpoints say of themselves, and the key to check them by."""
+
+    origin: str
+    log_key: str
+    opened_at: str
+    path: str
+    """Where it is served."""
+
+
+class PublishedKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """Origin and keys of this instance. A verifier takes the log's key from elsewhere and compares."""
+
+    origin: str
+    log_key: str
+    """Verifier key: `name+hex8+base64(type ‖ public key)`."""
+    receipt_keys: list[PublishedKey]
+    evidence_keys: list[PublishedKey]
+    witnesses: list[str]
+    former_logs: list[PublishedLog]
+
+
+class Jwk(msgspec.Struct, frozen=True, kw_only=True):
+    """A public key as RFC 8037 writes it."""
+
+    kid: str
+    x: str
+    kty: str = "OKP"
+    crv: str = "Ed25519"
+    alg: str = "Ed25519"
+    use: str = "sig"
+
+
+class JwkSet(msgspec.Struct, frozen=True, kw_only=True):
+    """Public keys (RFC 7517, section 5)."""
+
+    keys: list[Jwk]
+
+
+def published(tx: TenantTx | SystemTx) -> PublishedKeys:
+    """Return everything that this instance publishes of its keys."""
+    *former, current = generations.every(tx)
+    return PublishedKeys(
+        origin=current.origin,
+        log_key=vkey(current),
+        receipt_keys=[_shown(key) for key in store.all_of(tx, Purpose.RECEIPT)],
+        evidence_keys=[_shown(key) for key in store.all_of(tx, Purpose.EVIDENCE)],
+        witnesses=[],
+        former_logs=[
+            PublishedLog(
+                origin=each.origin,
+                log_key=vkey(each),
+                opened_at=instant(each.opened_at),
+                path=f"/log/{each.generation}/",
+            )
+            for each in former
+        ],
+    )
+
+
+def vkey(origin: generations.Origin) -> str:
+    """Return the verifier key that a stranger pins for *origin*."""
+    return str(VerifierKey(origin.origin, ED25519, origin.public))
+
+
+def jwks(tx: TenantTx | SystemTx) -> JwkSet:
+    """Return the receipt keys that are good for anything still, as a JWK set."""
+    good = {KeyState.ACTIVE, KeyState.DEACTIVATED}
+    return JwkSet(
+        keys=[
+            Jwk(kid=str(key.id), x=base64.urlsafe_b64encode(key.public).rstrip(b"=").decode("ascii"))
+            for key in store.all_of(tx, Purpose.RECEIPT)
+            if key.state in good
+        ]
+    )
+
+
+def routes(database: Database) -> list[Route]:
+    """Return the routes of the published keys."""
+
+    def show_keys() -> PublishedKeys:
+        with database.system() as tx:
+            return published(tx)
+
+    def show_jwks() -> JwkSet:
+        with database.system() as tx:
+            return jwks(tx)
+
+    return [
+        Route(
+            at="GET /.well-known/heldtrue.json", action=show_keys, gives=PublishedKeys, realm=Realm.PUBLIC,
+            cache=CacheClass.PAGE, summary="Origin, log key, receipt keys with validity, witnesses.", tags=("log",),
+        ),
+        Route(
+            at="GET /.well-known/jwks.json", action=show_jwks, gives=JwkSet, realm=Realm.PUBLIC,
+            cache=CacheClass.PAGE, summary="Public keys as a JWK set.", tags=("log",),
+        ),
+    ]  # fmt: skip
+
+
+def _shown(key: StoredKey) -> PublishedKey:
+    return PublishedKey(
+        id=str(key.id),
+        public=multikey(key.public),
+        state=key.state,
+        not_before=instant(key.not_before),
+        sign_until=None if key.sign_until is None else instant(key.sign_until),
+        accept_until=None if key.accept_until is None else instant(key.accept_until),
+        compromised_at=None if key.compromised_at is None else instant(key.compromised_at),
+        leaf_id=None if key.leaf_id is None else str(LeafId(key.leaf_id)),
+    )

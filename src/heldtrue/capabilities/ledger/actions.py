@@ -1,0 +1,124 @@
+"""What other capabilities append to the ledger and read from it, each within the caller's own transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from heldtrue.capabilities.ledger import model, store
+from heldtrue.capabilities.ledger.model import DocumentKind, Kind
+from heldtrue.crypto.keyring import TenantKeyring
+from heldtrue.db.tx import SystemTx, TenantTx
+from heldtrue.kernel.errors import NotFoundError
+from heldtrue.kernel.ids import CryptoKeyId, Entropy, LeafId, RequestId, TenantId
+from heldtrue.op import Actor, AuditEvent, Operation
+
+PURPOSE = "ledger"
+_TABLE, _COLUMN = "ledger_documents", "sealed"
+
+
+class DocumentErasedError(NotFoundError):
+    """The document was erased; its commitment stays in the log, and nothing leads from it back to the content."""
+
+    code = "document-erased"
+
+
+def append_clear(
+    tx: TenantTx | SystemTx, kind: str, document: Mapping[str, Any], now: datetime, entropy: Entropy
+) -> LeafId:
+    """Append an entry that everybody may read: `key`, `schedule`, `intent`, `evidence`, `anonymous`."""
+    leaf = LeafId.new(now, entropy)
+    store.add_pending(tx, leaf, model.clear_entry(kind, document), now)
+    return leaf
+
+
+def append_tenant(  # noqa: PLR0917
+    tx: TenantTx | SystemTx,
+    keys: TenantKeyring,
+    tenant: TenantId,
+    environment: str,
+    kind: str,
+    event: str,
+    document: Mapping[str, Any],
+    now: datetime,
+    entropy: Entropy,
+    object_key: CryptoKeyId | None = None,
+) -> LeafId:
+    """Append a commitment to an organisation's *document*, and keep the document, sealed, in its own rows.
+
+    With *object_key* the document is sealed under that object's key and goes with it; else under the organisation's
+    ledger key.
+    """
+    leaf, salt = LeafId.new(now, entropy), entropy(model.SALT_SIZE)
+    written = model.canonical(document)
+    packed = model.pack(salt, written)
+    if object_key is None:
+        sealed = keys.seal(PURPOSE, _TABLE, _COLUMN, str(leaf.value), packed)
+    else:
+        sealed = keys.seal_object(keys.object_key(object_key), _TABLE, _COLUMN, str(leaf.value), packed)
+    store.add_document(tx, tenant, environment, leaf, DocumentKind(kind), event, object_key, sealed, now)
+    store.add_pending(tx, leaf, model.tenant_entry(model.commitment(salt, written)), now)
+    return leaf
+
+
+def append_audit(  # noqa: PLR0917
+    tx: TenantTx | SystemTx,
+    keys: TenantKeyring,
+    tenant: TenantId,
+    environment: str,
+    actor: Actor,
+    request: RequestId | None,
+    now: datetime,
+    entropy: Entropy,
+    event: AuditEvent,
+) -> LeafId:
+    """Append what happened to the ledger of *tenant*: one document, one commitment."""
+    document = model.audit_document(tenant, environment, actor, request, now, event)
+    return append_tenant(
+        tx, keys, tenant, environment, DocumentKind.AUDIT, event.event, document, now, entropy, event.object_key
+    )
+
+
+def append_refused(  # noqa: PLR0917
+    tx: SystemTx,
+    minute: datetime,
+    count: int,
+    reasons: Mapping[str, int],
+    sources: int,
+    now: datetime,
+    entropy: Entropy,
+) -> LeafId:
+    """Append one minute's count of refused anonymous requests, in clear and without any address."""
+    return append_clear(tx, Kind.ANONYMOUS, model.anonymous_document(minute, count, reasons, sources), now, entropy)
+
+
+def read_document(op: Operation, leaf: LeafId) -> tuple[dict[str, Any], bytes]:
+    """Return the document that *leaf* commits to, and the salt of the commitment.
+
+    Raise `NotFoundError` where the organisation has no such entry, `DocumentErasedError` once it was erased, and
+    `KeyDestroyedError` once the object it was sealed with was.
+    """
+    row = store.document(op.tx, leaf)
+    if row is None:
+        raise NotFoundError(f"the ledger has no entry {leaf} of this organisation and environment")
+    return open_document(op.keys, row)
+
+
+def open_document(keys: TenantKeyring, row: store.DocumentRow) -> tuple[dict[str, Any], bytes]:
+    """Return document and salt of a stored row."""
+    if row.sealed is None:
+        raise DocumentErasedError
+    name = str(row.leaf_id)
+    if row.object_key_id is None:
+        packed = keys.open(PURPOSE, _TABLE, _COLUMN, name, row.sealed)
+    else:
+        packed = keys.open_object(keys.object_key(CryptoKeyId(row.object_key_id)), _TABLE, _COLUMN, name, row.sealed)
+    salt, written = model.unpack(packed)
+    return model.parse_entry(written), salt
+
+
+def erase(op: Operation, leaf: LeafId) -> None:
+    """Forget a document of the caller's organisation; every proof over its commitment stays valid."""
+    if store.erase(op.tx, leaf) == 0:
+        raise NotFoundError(f"the ledger has no entry {leaf} of this organisation and environment")
