@@ -1,0 +1,263 @@
+"""The engine: forward what was accepted, send what is due, until it is told to stop. Losing it loses nothing.
+
+It keeps no state that matters: the queue is in the database, and starting after a crash is starting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import structlog
+
+from heldtrue.capabilities.deliveries.addresses import AllowList
+from heldtrue.capabilities.deliveries.dialer import CONCURRENCY, TIMEOUT, Dialer, Post, Response
+from heldtrue.capabilities.deliveries.pace import Pace
+from heldtrue.capabilities.deliveries.queue import ClaimRow
+from heldtrue.capabilities.deliveries.sender import Outcome, Prepared
+from heldtrue.capabilities.deliveries.worker import Place, Worker, WorkerServices, by_place
+from heldtrue.kernel.errors import UnavailableError
+from heldtrue.kernel.ids import PayloadId
+
+BATCH = 64
+POLL = 0.25
+"""Seconds between two looks at an idle queue."""
+GATHER = 0.005
+FIRST_WAIT, LONGEST_WAIT = 0.25, 5.0
+"""Seconds between two tries while the database is away."""
+RECORD_TRIES = 12
+RECORDERS = 4
+FIRST_PASS, LONGEST_PASS = timedelta(seconds=1), timedelta(minutes=5)
+
+log = structlog.get_logger("heldtrue.deliveries")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """Where deliveries may go, and how many at once."""
+
+    allow: AllowList = field(default_factory=AllowList)
+    ca_file: Path | None = None
+    """An authority that is trusted for allow-listed addresses, and for these only."""
+    authorities: str | None = None
+    """The same as PEM text, read before the process gave up the right to read the file."""
+    timeout: timedelta = TIMEOUT
+    concurrency: int = CONCURRENCY
+
+    def dialer(self) -> Dialer:
+        """Return a dialer; call it inside the event loop."""
+        return Dialer(
+            self.allow,
+            ca_file=self.ca_file,
+            authorities=self.authorities,
+            timeout=self.timeout,
+            concurrency=self.concurrency,
+        )
+
+
+class Engine:
+    """Forwards and sends; one a process, any number of processes."""
+
+    def __init__(self, services: WorkerServices, outgoing: Outgoing) -> None:
+        self._worker = Worker(services)
+        self._clock = services.clock
+        self._outgoing = outgoing
+        self._pace = Pace(outgoing.concurrency, services.each)
+        self._passed: dict[PayloadId, tuple[datetime, timedelta]] = {}
+        self._wake = asyncio.Event()
+        self._outcomes: asyncio.Queue[tuple[Place, Outcome]] = asyncio.Queue()
+        self._patience = FIRST_WAIT
+
+    # ------------------------------------------------------------ steps
+
+    def step_forward(self, limit: int = BATCH) -> int:
+        """Forward up to *limit* payloads that wait; return how many were (T2). Blocking.
+
+        One that cannot be forwarded is passed over for a while, and does not keep the others back.
+        """
+        now = self._clock.now()
+        passed = [payload for payload, (until, _) in self._passed.items() if now < until]
+        done = 0
+        for place, payloads in self._worker.waiting(passed, limit).items():
+            try:
+                done += self._worker.forward(place, payloads)
+            except UnavailableError:
+                raise
+            except Exception:  # noqa: BLE001 - logged where it is known which payload it was
+                if len(payloads) == 1:
+                    self._pass_over(payloads[0])
+                else:
+                    done += self._one_by_one(place, payloads)
+        return done
+
+    async def step_send(self, limit: int = BATCH, post: Post | None = None) -> int:
+        """Claim up to *limit* deliveries that are due, send them, record what came; return how many (T3, T4)."""
+        if post is None:
+            async with self._outgoing.dialer() as dialer:
+                return await self.step_send(limit, dialer.post)
+        claims = await asyncio.to_thread(self._worker.claim, limit, self._pace.room(self._clock.now()))
+        sent = 0
+        for place, group in by_place(claims).items():
+            ready = await asyncio.to_thread(self._worker.prepare, place, group)
+            outcomes = await asyncio.gather(*(self._attempt(post, prepared) for prepared in ready))
+            await self._record(place, outcomes)
+            sent += len(outcomes)
+        return sent
+
+    # ------------------------------------------------------------ running
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Forward and send until *stop* is set; attempts under way are finished and recorded before it returns."""
+        async with self._outgoing.dialer() as dialer, asyncio.TaskGroup() as recorders:
+            recording = [recorders.create_task(self._recording()) for _ in range(RECORDERS)]
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._forwarding(stop))
+                    tasks.create_task(self._sending(stop, dialer.post))
+                await self._outcomes.join()
+            finally:
+                for task in recording:
+                    task.cancel()
+
+    async def _forwarding(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            forwarded = await self._patiently(lambda: asyncio.to_thread(self.step_forward), stop)
+            if forwarded:
+                self._wake.set()
+            else:
+                await _wait(stop, POLL)
+
+    async def _sending(self, stop: asyncio.Event, post: Post) -> None:
+        async with asyncio.TaskGroup() as sends:
+
+            async def step() -> int:
+                self._wake.clear()
+                free = self._pace.free
+                if free <= 0:
+                    return 0
+                claims = await asyncio.to_thread(self._worker.claim, free, self._pace.room(self._clock.now()))
+                for claim in claims:
+                    self._pace.begin(claim.endpoint_id)
+                for place, group in by_place(claims).items():
+                    for prepared in await self._prepare(place, group):
+                        sends.create_task(self._deliver(post, place, prepared))
+                return len(claims)
+
+            while not stop.is_set():
+                if not await self._patiently(step, stop) and await _wait(self._wake, POLL):
+                    await _wait(stop, GATHER)  # several endings are followed by one claim
+
+    async def _recording(self) -> None:
+        """Record outcomes as they come, those of one place that wait together in one transaction."""
+        while True:
+            waiting = [await self._outcomes.get()]
+            while len(waiting) < BATCH and not self._outcomes.empty():
+                waiting.append(self._outcomes.get_nowait())
+            groups: dict[Place, list[Outcome]] = {}
+            for place, outcome in waiting:
+                groups.setdefault(place, []).append(outcome)
+            for place, outcomes in groups.items():
+                await self._record(place, outcomes)
+            for _, outcome in waiting:
+                self._pace.end(outcome.prepared.claim.endpoint_id)
+                self._outcomes.task_done()
+            self._wake.set()
+
+    # ------------------------------------------------------------ parts of steps
+
+    async def _prepare(self, place: Place, group: Sequence[ClaimRow]) -> list[Prepared]:
+        """Prepare claims of one place; what cannot be prepared now is left to its lease's end."""
+        try:
+            ready = await asyncio.to_thread(self._worker.prepare, place, group)
+        except Exception:
+            log.exception("deliveries not prepared", count=len(group))
+            ready = []
+            if len(group) > 1:
+                return [prepared for claim in group for prepared in await self._prepare(place, [claim])]
+        kept = {prepared.claim.delivery_id for prepared in ready}
+        for claim in group:
+            if claim.delivery_id not in kept:
+                self._pace.end(claim.endpoint_id)
+        return ready
+
+    async def _deliver(self, post: Post, place: Place, prepared: Prepared) -> None:
+        self._outcomes.put_nowait((place, await self._attempt(post, prepared)))
+
+    async def _attempt(self, post: Post, prepared: Prepared) -> Outcome:
+        started = self._clock.now()
+        headers = prepared.secrets.headers(prepared.id, started, prepared.body)
+        try:
+            response = await post(prepared.url, prepared.body, headers, started)
+        except Exception:
+            log.exception("an attempt failed in an unknown way", delivery=prepared.id)
+            response = Response(failure="protocol")
+        self._pace.answered(prepared.claim.endpoint_id, response, self._clock.now())
+        return Outcome(prepared, started, response)
+
+    async def _record(self, place: Place, outcomes: Sequence[Outcome]) -> None:
+        """Record outcomes, patiently while the database is away; given up, they are unknown and tried again."""
+        wait = FIRST_WAIT
+        for _ in range(RECORD_TRIES):
+            try:
+                counted = await asyncio.to_thread(self._worker.record, place, outcomes)
+            except UnavailableError:
+                log.warning("outcomes not recorded yet", count=len(outcomes), again_in=wait)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, LONGEST_WAIT)
+            except Exception:
+                log.exception("outcomes not recorded", count=len(outcomes))
+                if len(outcomes) > 1:
+                    for outcome in outcomes:
+                        await self._record(place, [outcome])
+                return
+            else:
+                if counted < len(outcomes):
+                    log.warning("late outcomes refused by their fence", count=len(outcomes) - counted)
+                return
+        log.error("outcomes given up", count=len(outcomes))
+
+    async def _patiently(self, step: Callable[[], Awaitable[int]], stop: asyncio.Event) -> int:
+        """Return what *step* returns; wait after a failure, longer each time."""
+        try:
+            done = await step()
+        except UnavailableError as error:
+            log.warning("deliveries wait", code=error.code, again_in=self._patience)
+        except Exception:
+            log.exception("a step failed", again_in=self._patience)
+        else:
+            self._patience = FIRST_WAIT
+            return done
+        await _wait(stop, self._patience)
+        self._patience = min(self._patience * 2, LONGEST_WAIT)
+        return 0
+
+    def _one_by_one(self, place: Place, payloads: Sequence[PayloadId]) -> int:
+        done = 0
+        for payload in payloads:
+            try:
+                done += self._worker.forward(place, [payload])
+            except UnavailableError:
+                raise
+            except Exception:  # noqa: BLE001 - logged there
+                self._pass_over(payload)
+        return done
+
+    def _pass_over(self, payload: PayloadId) -> None:
+        """Leave a payload alone for a while, longer each time; called while its failure is handled."""
+        _, wait = self._passed.get(payload, (None, FIRST_PASS / 2))
+        wait = min(wait * 2, LONGEST_PASS)
+        self._passed[payload] = (self._clock.now() + wait, wait)
+        log.exception("payload not forwarded", payload=str(payload), again_in=wait.total_seconds())
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> bool:
+    """Return whether *event* was set within *seconds*."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,73 @@
+"""The body of a webhook (FORMATS 4): the same bytes at every attempt."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from heldtrue.capabilities.receipts.actions import Issued
+from heldtrue.crypto.canonical import canonicalize_entry
+
+TYPE = "payload.forwarded"
+BY_VALUE = 20_000
+"""Bytes of content that travel in one body; what does not fit is fetched through its link."""
+
+ReadContent = Callable[[int], bytes]
+"""Return the bytes of an ordinal: 0 is the payload, from 1 its attachments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Urls:
+    """Where receivers reach this instance."""
+
+    base: str
+    """`https://host[:port]`, no slash at the end."""
+
+    def bundle(self, issued: Issued) -> str:
+        """Return the unguessable link to the receipt with its proofs."""
+        return f"{self.base}/v1/bundles/{issued.links.bundle}"
+
+    def content(self, issued: Issued, ordinal: int) -> str:
+        """Return the unguessable link to the payload's or an attachment's bytes."""
+        link = f"{self.base}/v1/contents/{issued.links.content}"
+        return f"{link}/attachments/{ordinal}" if ordinal else link
+
+
+def build(issued: Issued, urls: Urls, read: ReadContent) -> bytes:
+    """Return the body: the receipt, and the content as base64 where it is small, as a link where it is not."""
+    payload = issued.document["payload"]
+    room = BY_VALUE
+
+    def described(ordinal: int, what: dict[str, Any]) -> dict[str, Any]:
+        nonlocal room
+        by_value = what["size"] <= room
+        if by_value:
+            room -= what["size"]
+        return {
+            "content_type": what["content_type"],
+            "size": what["size"],
+            "sha256": what["sha256"],
+            "content": base64.b64encode(read(ordinal)).decode("ascii") if by_value else None,
+            "content_url": None if by_value else urls.content(issued, ordinal),
+        }
+
+    return canonicalize_entry(
+        {
+            "type": TYPE,
+            "timestamp": issued.document["forwarded_at"],
+            "data": {
+                "payload": {
+                    "id": payload["id"],
+                    **described(0, payload),
+                    "attachments": [
+                        {"ordinal": ordinal, "name": what["name"], **described(ordinal, what)}
+                        for ordinal, what in enumerate(payload["attachments"], start=1)
+                    ],
+                },
+                "receipt": issued.document,
+                "bundle_url": urls.bundle(issued),
+            },
+        }
+    )

@@ -1,0 +1,230 @@
+"""What is remembered of a payload, and what is told of it; no SQL, no HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+
+from heldtrue.crypto.canonical import canonicalize_entry
+from heldtrue.crypto.digest import sha256
+from heldtrue.crypto.keyring import OBJECT
+from heldtrue.crypto.sealing import Context
+from heldtrue.http.pagination import PageQuery
+from heldtrue.kernel.errors import BadInputError, ConflictError, NotFoundError, TooLargeError
+from heldtrue.kernel.ids import PayloadId, TenantId
+
+Source = Literal["http", "smtp", "schedule"]
+State = Literal["accepted", "forwarded", "erased"]
+
+
+class NoSuchPayloadError(NotFoundError):
+    """There is no such payload in this organisation and environment; check the id."""
+
+    code = "no-such-payload"
+
+
+class NoSuchAttachmentError(NotFoundError):
+    """The payload has no attachment of that number; they are counted from 1."""
+
+    code = "no-such-attachment"
+
+
+class PayloadErasedError(ConflictError):
+    """The payload was erased: its key is destroyed and nothing can bring its content back."""
+
+    code = "payload-erased"
+
+
+class JsonTooLargeError(TooLargeError):
+    """JSON is held in memory to hash its canonical form; send a larger body as application/octet-stream."""
+
+    code = "json-too-large"
+
+
+class PartsError(BadInputError):
+    """The parts of the multipart body do not make one payload; name one part `payload`."""
+
+    code = "parts"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one request may bring."""
+
+    body: int = 25 * 1024 * 1024
+    """Bytes of the whole request body."""
+    json: int = 8 * 1024 * 1024
+    """Bytes of a part that is JSON."""
+    inline: int = 256 * 1024
+    """Bytes of a sealed part that stay in its row; what is larger goes to the object store."""
+    attachments: int = 20
+
+
+class Tls(msgspec.Struct, frozen=True):
+    """How the connection that brought the payload was protected."""
+
+    version: str | None
+    cipher: str | None
+
+
+class Meta(msgspec.Struct, frozen=True, kw_only=True):
+    """What is sealed beside a payload's or an attachment's bytes."""
+
+    content_type: str
+    sha256: str
+    """Lower-case hex over the bytes as they came."""
+    jcs_sha256: str | None = None
+    """For JSON: over its RFC 8785 form."""
+    name: str | None = None
+    """An attachment's own name."""
+    tls: Tls | None = None
+    request: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One body that was taken in: sealed, hashed, and either in memory or durable in the object store."""
+
+    meta: Meta
+    size: int
+    sealed: bytes | None
+    object: str | None
+
+    @property
+    def place(self) -> tuple[bytes | None, str | None]:
+        """The columns `body_sealed` and `body_object`; exactly one is set."""
+        return self.sealed, self.object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A whole request body: one payload, and its attachments in their order."""
+
+    body: Part
+    attachments: Sequence[Part] = ()
+
+    def digest(self) -> bytes:
+        """Return what makes two requests the same for `Idempotency-Key`: types, names and bytes, not the boundary."""
+        parts = [self.body, *self.attachments]
+        return sha256(canonicalize_entry([[p.meta.name, p.meta.content_type, p.size, p.meta.sha256] for p in parts]))
+
+    def objects(self) -> list[str]:
+        """Return the names of the objects that were written."""
+        return [part.object for part in (self.body, *self.attachments) if part.object is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a payload belongs, which every sealed byte of it is bound to."""
+
+    tenant: TenantId
+    environment: str
+    payload: PayloadId
+
+    def body(self, ordinal: int) -> Context:
+        """Return the place of a body: ordinal 0 is the payload's own, from 1 its attachments'."""
+        table = "attachments" if ordinal else "payloads"
+        return Context(
+            self.environment, self.tenant.value, table, "body", row_of(self.payload, ordinal), purpose=OBJECT
+        )
+
+
+def row_of(payload: PayloadId, ordinal: int = 0) -> str:
+    """Return the row's name in sealing contexts."""
+    return f"{payload.value}/{ordinal}" if ordinal else str(payload.value)
+
+
+# ---------------------------------------------------------------- wire
+
+
+class AttachmentView(msgspec.Struct, frozen=True, kw_only=True):
+    """An attachment as the API tells it; its bytes are at `/v1/payloads/{id}/attachments/{ordinal}`."""
+
+    ordinal: int
+    name: str | None
+    content_type: str
+    size: int
+    sha256: str
+    jcs_sha256: str | None
+
+
+class PayloadAccepted(msgspec.Struct, frozen=True, kw_only=True):
+    """The unsigned acknowledgement: the payload is durable; its signed receipts follow when it is forwarded."""
+
+    id: str
+    state: State
+    received_at: datetime
+    size: int
+    sha256: str
+    jcs_sha256: str | None
+    attachments: list[AttachmentView]
+
+
+class PayloadSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A payload in a list; what is sealed is told by the payload itself."""
+
+    id: str
+    state: State
+    source: Source
+    size: int
+    received_at: datetime
+    forwarded_at: datetime | None
+    erased_at: datetime | None
+
+
+class PayloadView(msgspec.Struct, frozen=True, kw_only=True):
+    """A payload; once erased, only what is not content remains."""
+
+    id: str
+    state: State
+    source: Source
+    size: int
+    received_at: datetime
+    forwarded_at: datetime | None
+    erased_at: datetime | None
+    content_type: str | None
+    sha256: str | None
+    jcs_sha256: str | None
+    tls: Tls | None
+    attachments: list[AttachmentView]
+
+
+class PayloadErased(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to an erasure: from now on nothing opens the payload, wherever a copy may lie."""
+
+    id: str
+    state: Literal["erased"]
+    erased_at: datetime
+
+
+class ThePayload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Names a payload."""
+
+    payload_id: str
+
+
+class ListPayloads(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Asks for payloads, newest first."""
+
+    state: State | None = None
+
+
+def attachment_view(ordinal: int, size: int, meta: Meta) -> AttachmentView:
+    """Return what is told of an attachment."""
+    return AttachmentView(
+        ordinal=ordinal,
+        name=meta.name,
+        content_type=meta.content_type,
+        size=size,
+        sha256=meta.sha256,
+        jcs_sha256=meta.jcs_sha256,
+    )
+
+
+def stamp(moment: datetime) -> str:
+    """Return *moment* as RFC 3339 in UTC with milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,109 @@
+"""Receipts in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from heldtrue.db.tx import EdgeTx, TenantTx
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptRow:
+    """A row of `heldtrue.receipts`."""
+
+    receipt_id: UUID
+    payload_id: UUID
+    ordinal: int
+    endpoint_id: UUID
+    signing_key_id: UUID
+    sealed: bytes | None = field(repr=False)
+    digest: bytes
+    leaf_id: UUID
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRow:
+    """What a link's digest leads to."""
+
+    tenant_id: UUID
+    environment: str
+    receipt_id: UUID
+    payload_id: UUID
+
+
+def insert(tx: TenantTx, tenant: UUID, environment: str, rows: Sequence[tuple[ReceiptRow, bytes]]) -> None:
+    """Insert receipts with their links' digests; the database refuses a second one for the same output and endpoint."""
+    tx.batch(
+        """INSERT INTO heldtrue.receipts (tenant_id, environment, receipt_id, payload_id, ordinal, endpoint_id,
+             signing_key_id, sealed, digest, leaf_id, link_digest, created_at)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+        [
+            (
+                tenant,
+                environment,
+                row.receipt_id,
+                row.payload_id,
+                row.ordinal,
+                row.endpoint_id,
+                row.signing_key_id,
+                row.sealed,
+                row.digest,
+                row.leaf_id,
+                link_digest,
+                row.created_at,
+            )
+            for row, link_digest in rows
+        ],
+    )
+
+
+def receipt(tx: TenantTx, receipt_id: UUID) -> ReceiptRow | None:
+    """Return a receipt."""
+    return tx.one(
+        ReceiptRow,
+        """SELECT receipt_id, payload_id, ordinal, endpoint_id, signing_key_id, sealed, digest, leaf_id, created_at
+           FROM heldtrue.receipts WHERE receipt_id = %s""",
+        (receipt_id,),
+    )
+
+
+def receipts(tx: TenantTx, payload_id: UUID | None, after: UUID | None, limit: int) -> list[ReceiptRow]:
+    """Return receipts, newest first."""
+    return tx.many(
+        ReceiptRow,
+        """SELECT receipt_id, payload_id, ordinal, endpoint_id, signing_key_id, sealed, digest, leaf_id, created_at
+           FROM heldtrue.receipts
+           WHERE (%s::uuid IS NULL OR payload_id = %s) AND (%s::uuid IS NULL OR receipt_id < %s)
+           ORDER BY receipt_id DESC LIMIT %s""",
+        (payload_id, payload_id, after, after, limit),
+    )
+
+
+def forget(tx: TenantTx, payload_id: UUID) -> list[ReceiptRow]:
+    """Forget the documents of a payload's receipts and return the rows as they were."""
+    rows = tx.many(
+        ReceiptRow,
+        """SELECT receipt_id, payload_id, ordinal, endpoint_id, signing_key_id, sealed, digest, leaf_id, created_at
+           FROM heldtrue.receipts WHERE payload_id = %s""",
+        (payload_id,),
+    )
+    tx.execute("UPDATE heldtrue.receipts SET sealed = NULL WHERE payload_id = %s", (payload_id,))
+    return rows
+
+
+def linked(tx: EdgeTx, link_digest: bytes) -> LinkRow | None:
+    """Return what a link leads to, whoever's it is."""
+    return tx.one(
+        LinkRow,
+        "SELECT tenant_id, environment, receipt_id, payload_id FROM heldtrue.receipts WHERE link_digest = %s",
+        (link_digest,),
+    )
+
+
+def leaf_of_key(tx: TenantTx, key_id: UUID) -> UUID | None:
+    """Return the log entry by which a signing key counts."""
+    return tx.value("SELECT leaf_id FROM keystore.signing_keys WHERE key_id = %s", (key_id,))
