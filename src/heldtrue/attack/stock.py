@@ -1,0 +1,155 @@
+"""One thing of every kind in an organisation, and a sound request for every route: what routes are attacked with.
+
+A route that is not in `SOUND` hinders the attack, so a new route cannot pass by unattacked.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from heldtrue.attack import AttackHinderedError
+from heldtrue.attack.arena import Arena, Probe
+from heldtrue.attack.caller import Caller, Reply
+from heldtrue.http.route import Route
+
+RECEIVER = "https://receiver.invalid/hook"
+"""An endpoint that no delivery reaches: the name is reserved never to exist (RFC 2606)."""
+PAYLOAD = b'{"probe":true,"amount":1200}'
+BOUNDARY = "probe-boundary"
+_PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A sound request of a route."""
+
+    method: str
+    path: str
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def send(self, caller: Caller, token: Any) -> Reply:
+        """Send it."""
+        return caller.call(self.method, self.path, token, self.body, self.headers)
+
+
+@dataclass(slots=True)
+class Stock:
+    """Ids of what an organisation has, by the name of the path parameter that takes them."""
+
+    ids: dict[str, str]
+    marks: tuple[str, ...]
+    """Texts that only this organisation's answers may hold."""
+
+
+def stock(arena: Arena, probe: Probe) -> Stock:
+    """Give *probe* one thing of every kind and return their ids."""
+    caller, token = arena.caller, probe.admin
+    mark = "mark" + arena.entropy(8).hex()
+    key = caller.call("POST", "/v1/keys", token, {"name": mark, "role": "reader"}).expect(201).json()
+    endpoint = caller.call("POST", "/v1/endpoints", token, {"url": RECEIVER, "description": mark}).expect(201).json()
+    payload = caller.call("POST", "/v1/payloads", token, *_multipart(mark)).expect(202).json()
+    delivery = arena.until("the delivery", lambda: _delivery(caller, probe, payload["id"], endpoint["id"]))
+    leaf = caller.call("GET", "/v1/audit?limit=1", token).expect(200).json()["data"][0]["leaf_id"]
+    ids = {
+        "key_id": key["id"],
+        "endpoint_id": endpoint["id"],
+        "payload_id": payload["id"],
+        "ordinal": "1",
+        "delivery_id": delivery["id"],
+        "receipt_id": delivery["receipt_id"],
+        "leaf_id": leaf,
+        "organisation_id": str(probe.tenant),
+    }
+    marks = (mark, *(value for name, value in ids.items() if name != "ordinal"), str(probe.tenant.value))
+    return Stock(ids, marks)
+
+
+def retire(arena: Arena, probe: Probe, had: Stock) -> None:
+    """Take back what would go on working: the endpoint and the key; erase the payload."""
+    for path in (f"/v1/endpoints/{had.ids['endpoint_id']}", f"/v1/keys/{had.ids['key_id']}",
+                 f"/v1/payloads/{had.ids['payload_id']}"):  # fmt: skip
+        arena.caller.call("DELETE", path, probe.admin).expect(200, 404, 409)
+
+
+def _multipart(mark: str) -> tuple[bytes, dict[str, str]]:
+    part = f"--{BOUNDARY}\r\ncontent-disposition: form-data; name="
+    body = (
+        f'{part}"payload"\r\ncontent-type: application/json\r\n\r\n{{"probe":"{mark}","amount":1200}}\r\n'
+        f'{part}"attachment"; filename="probe.txt"\r\ncontent-type: text/plain\r\n\r\n{mark}\r\n--{BOUNDARY}--\r\n'
+    )
+    return body.encode(), {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
+
+
+def _delivery(caller: Caller, probe: Probe, payload: str, endpoint: str) -> dict[str, str] | None:
+    path = f"/v1/deliveries?payload_id={payload}&endpoint_id={endpoint}"
+    found = caller.call("GET", path, probe.admin).expect(200).json()["data"]
+    return found[0] if found else None
+
+
+def _json(value: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
+    return json.dumps(value).encode(), {"content-type": "application/json"}
+
+
+_JUST_ASK: tuple[bytes | None, dict[str, str]] = (None, {})
+SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
+    "GET /v1/self": _JUST_ASK,
+    "GET /v1/keys": _JUST_ASK,
+    "POST /v1/keys": _json({"name": "probe", "role": "reader"}),
+    "DELETE /v1/keys/{key_id}": _JUST_ASK,
+    "POST /v1/keys/{key_id}/roll": _json({"overlap_seconds": 0}),
+    "POST /v1/organisations": _json({"name": "probe"}),
+    "GET /v1/organisations": _JUST_ASK,
+    "POST /v1/organisations/{organisation_id}/environments": _json({"environment": "attack"}),
+    "POST /v1/organisations/{organisation_id}/keys": _json({"name": "probe", "environment": "probe", "role": "reader"}),
+    "POST /v1/payloads": (PAYLOAD, {"content-type": "application/json"}),
+    "GET /v1/payloads": _JUST_ASK,
+    "GET /v1/payloads/{payload_id}": _JUST_ASK,
+    "GET /v1/payloads/{payload_id}/content": _JUST_ASK,
+    "GET /v1/payloads/{payload_id}/attachments/{ordinal}": _JUST_ASK,
+    "DELETE /v1/payloads/{payload_id}": _JUST_ASK,
+    "GET /v1/receipts": _JUST_ASK,
+    "GET /v1/receipts/{receipt_id}": _JUST_ASK,
+    "GET /v1/receipts/{receipt_id}/bundle": _JUST_ASK,
+    "POST /v1/endpoints": _json({"url": RECEIVER}),
+    "GET /v1/endpoints": _JUST_ASK,
+    "GET /v1/endpoints/{endpoint_id}": _JUST_ASK,
+    "POST /v1/endpoints/{endpoint_id}/roll": _json({"overlap_seconds": 0}),
+    "POST /v1/endpoints/{endpoint_id}/disable": _JUST_ASK,
+    "POST /v1/endpoints/{endpoint_id}/enable": _JUST_ASK,
+    "DELETE /v1/endpoints/{endpoint_id}": _JUST_ASK,
+    "GET /v1/deliveries": _JUST_ASK,
+    "GET /v1/deliveries/{delivery_id}": _JUST_ASK,
+    "POST /v1/deliveries/{delivery_id}/replay": _JUST_ASK,
+    "GET /v1/audit": _JUST_ASK,
+    "GET /v1/audit/{leaf_id}/proof": _JUST_ASK,
+}
+"""Body and headers of a request that would be served if the caller might; keyed by route."""
+DESTRUCTIVE_LAST = ("roll", "disable", "enable", "replay", "DELETE")
+"""Routes whose `at` has one of these are tried after the others, in this order."""
+
+
+def request(route: Route, ids: Mapping[str, str]) -> Request:
+    """Return a sound request of *route* about the things that *ids* name."""
+    known = SOUND.get(route.at)
+    if known is None:
+        raise AttackHinderedError(f"no sound request is known for {route.at}: add one beside the others")
+    missing = [name for name in _PARAMETER.findall(route.path) if name not in ids]
+    if missing:
+        raise AttackHinderedError(f"nothing is known to put into {missing[0]} of {route.at}")
+    path = _PARAMETER.sub(lambda match: ids[match[1]], route.path)
+    body, headers = known
+    return Request(route.method, path, body, headers)
+
+
+def in_order(routes: tuple[Route, ...]) -> list[Route]:
+    """Return *routes* with those that end things last."""
+
+    def rank(route: Route) -> int:
+        return next((n for n, word in enumerate(DESTRUCTIVE_LAST, start=1) if word in route.at), 0)
+
+    return sorted(routes, key=rank)

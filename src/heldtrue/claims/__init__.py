@@ -1,0 +1,1 @@
+"""Claims: sentence → attacks → evidence → verdict."""

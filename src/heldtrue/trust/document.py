@@ -1,0 +1,294 @@
+"""The trust document: the one source of the page and of its JSON."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from heldtrue.attack import Attack
+from heldtrue.claims.board import Standing
+from heldtrue.claims.catalogue import Catalogue
+from heldtrue.claims.documents import stamp
+from heldtrue.claims.model import Claim, Episode, Run, State
+from heldtrue.claims.verdict import AttackStanding, Verdict
+
+VERSION = 1
+
+
+class RunView(msgspec.Struct, kw_only=True):
+    """One published run."""
+
+    number: int
+    against: str
+    outcome: str
+    at: str
+    took_ms: int
+    result: str
+    coverage: dict[str, int]
+    source_sha256: str
+    entry: int
+    evidence: str
+    """Path of the evidence with its proof."""
+
+
+class AttackView(msgspec.Struct, kw_only=True):
+    """One attack of a claim, and what came of it."""
+
+    name: str
+    place: str
+    tries: list[str]
+    latest: RunView | None
+    seen_to_fail: RunView | None
+    held: int
+    runs: int
+
+
+class FailureView(msgspec.Struct, kw_only=True):
+    """A time in which the claim did not hold, or was not checked."""
+
+    kind: str
+    attack: str
+    started_at: str
+    ended_at: str | None
+    duration_s: int
+    reason: str
+    evidence: str | None
+
+
+class DocumentView(msgspec.Struct, kw_only=True):
+    """What an attested claim rests on."""
+
+    title: str
+    owner: str
+    dated: str
+    expires: str
+    sha256: str
+
+
+class Pointer(msgspec.Struct, kw_only=True):
+    """The entry of the log that a state rests on."""
+
+    attack: str
+    number: int
+    index: int
+
+
+class ClaimView(msgspec.Struct, kw_only=True):
+    """A published sentence and where it stands."""
+
+    id: str
+    rows: list[str]
+    group: str
+    sentence: str
+    scope: str
+    evidence_class: str
+    frameworks: list[str]
+    state: str
+    reason: str
+    since: str | None
+    held_in_a_row: int
+    continuous_since: str | None
+    last_attacked: str | None
+    age_s: int | None
+    cadence_s: int
+    max_age_s: int
+    attacks: list[AttackView]
+    evidence: list[Pointer]
+    """The latest result of each attack."""
+    document: DocumentView | None
+    failures: list[FailureView]
+    history: str
+    page: str
+
+    @property
+    def built(self) -> bool:
+        """Whether anything stands behind the sentence: an attack or a document."""
+        return bool(self.attacks) or self.document is not None
+
+
+class GroupView(msgspec.Struct, kw_only=True):
+    """A heading and its claims."""
+
+    name: str
+    about: str
+    anchor: str
+    claims: list[str]
+
+
+class CheckpointView(msgspec.Struct, kw_only=True):
+    """The signed checkpoint that everything here rests on."""
+
+    origin: str
+    size: int
+    root: str
+    signed_at: str
+    note: str
+    """As it was signed, with its signatures."""
+
+
+class TrustDocument(msgspec.Struct, kw_only=True):
+    """Everything that the trust page says."""
+
+    v: int
+    origin: str
+    place: str
+    at: str
+    paused: bool
+    checkpoint: CheckpointView | None
+    tally: dict[str, int]
+    groups: list[GroupView]
+    claims: list[ClaimView]
+
+    def of(self, group: GroupView) -> list[ClaimView]:
+        """Return the claims under a heading."""
+        return [claim for claim in self.claims if claim.id in group.claims]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publisher:
+    """What a trust document says beside its verdicts."""
+
+    origin: str
+    place: str
+    """`live`, or `scratch` for an instance made for a test."""
+    attacks: Mapping[str, Attack]
+
+
+def build(catalogue: Catalogue, standing: Standing, publisher: Publisher, *, paused: bool) -> TrustDocument:
+    """Return the trust document of one moment."""
+    views = [claim_view(verdict, publisher.attacks) for verdict in standing.verdicts]
+    head = standing.head
+    return TrustDocument(
+        v=VERSION,
+        origin=publisher.origin,
+        place=publisher.place,
+        at=stamp(standing.at),
+        paused=paused,
+        checkpoint=None
+        if head is None
+        else CheckpointView(
+            origin=head.origin,
+            size=head.size,
+            root=base64.b64encode(head.root).decode(),
+            signed_at=stamp(head.signed_at),
+            note=head.note,
+        ),
+        tally={str(state): sum(view.state == state for view in views) for state in State},
+        groups=[
+            GroupView(
+                name=group.name,
+                about=group.about,
+                anchor=anchor(group.name),
+                claims=[view.id for view in views if view.group == group.name],
+            )
+            for group in catalogue.groups
+        ],
+        claims=views,
+    )
+
+
+def anchor(name: str) -> str:
+    """Return a heading as a fragment."""
+    return "".join(c if c.isalnum() else "-" for c in name.lower()).replace("--", "-")
+
+
+def claim_view(verdict: Verdict, attacks: Mapping[str, Attack]) -> ClaimView:
+    """Return a verdict as it is published."""
+    claim = verdict.claim
+    return ClaimView(
+        id=claim.id,
+        rows=list(claim.rows),
+        group=claim.group,
+        sentence=claim.sentence,
+        scope=claim.scope,
+        evidence_class=str(claim.evidence),
+        frameworks=list(claim.frameworks),
+        state=str(verdict.state),
+        reason=verdict.reason,
+        since=_stamp(verdict.since),
+        held_in_a_row=verdict.held_in_a_row,
+        continuous_since=_stamp(verdict.continuous_since),
+        last_attacked=_stamp(verdict.last_attacked),
+        age_s=None if verdict.age is None else max(0, int(verdict.age.total_seconds())),
+        cadence_s=int(claim.cadence.total_seconds()),
+        max_age_s=int(claim.max_age.total_seconds()),
+        attacks=[_attack_view(standing, attacks.get(standing.attack)) for standing in verdict.attacks],
+        evidence=[
+            Pointer(attack=s.attack, number=s.latest.number, index=s.latest.index) for s in verdict.attacks if s.latest
+        ],
+        document=_document_view(claim),
+        failures=[_failure_view(episode, verdict.at) for episode in verdict.failures],
+        history=verdict.history,
+        page=f"/trust/claims/{claim.id}",
+    )
+
+
+def run_view(run: Run) -> RunView:
+    """Return a run as it is published."""
+    return RunView(
+        number=run.number,
+        against=str(run.against),
+        outcome=str(run.outcome),
+        at=stamp(run.finished_at),
+        took_ms=int((run.finished_at - run.started_at).total_seconds() * 1000),
+        result=run.result,
+        coverage=dict(run.coverage),
+        source_sha256=run.source_sha256,
+        entry=run.index,
+        evidence=evidence_path(run.attack, run.number),
+    )
+
+
+def runs_of(standing: AttackStanding) -> Sequence[RunView]:
+    """Return the newest runs of an attack, newest first."""
+    return [run_view(run) for run in standing.recent]
+
+
+def evidence_path(attack: str, number: int) -> str:
+    """Return where the evidence of a run is published."""
+    return f"/trust/evidence/{attack}/{number}.json"
+
+
+def _attack_view(standing: AttackStanding, attack: Attack | None) -> AttackView:
+    return AttackView(
+        name=standing.attack,
+        place=str(attack.place) if attack else "",
+        tries=list(attack.tries) if attack else [],
+        latest=run_view(standing.latest) if standing.latest else None,
+        seen_to_fail=run_view(standing.seen_to_fail) if standing.seen_to_fail else None,
+        held=standing.held_count,
+        runs=standing.control_count,
+    )
+
+
+def _failure_view(episode: Episode, now: datetime) -> FailureView:
+    return FailureView(
+        kind=str(episode.kind),
+        attack=episode.attack,
+        started_at=stamp(episode.started_at),
+        ended_at=_stamp(episode.ended_at),
+        duration_s=max(0, int(episode.duration(now).total_seconds())),
+        reason=episode.reason,
+        evidence=None if episode.number is None else evidence_path(episode.attack, episode.number),
+    )
+
+
+def _document_view(claim: Claim) -> DocumentView | None:
+    paper = claim.document
+    if paper is None:
+        return None
+    return DocumentView(
+        title=paper.title,
+        owner=paper.owner,
+        dated=paper.dated.isoformat(),
+        expires=paper.expires.isoformat(),
+        sha256=paper.sha256,
+    )
+
+
+def _stamp(at: datetime | None) -> str | None:
+    return None if at is None else stamp(at)

@@ -1,0 +1,72 @@
+"""Times and numbers as a reader says them; the exact value always stands beside, in `title` and `datetime`."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+_NARROW = "\N{NO-BREAK SPACE}"
+
+
+def lasting(seconds: int) -> str:
+    """Return a length of time in its largest sensible unit: `41 s`, `14 min`, `3 h`, `12 days`."""
+    if seconds < 90:
+        return f"{seconds}{_NARROW}s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)}{_NARROW}min"
+    if seconds < 36 * 3600:
+        return f"{round(seconds / 3600)}{_NARROW}h"
+    days = round(seconds / 86400)
+    return f"{days}{_NARROW}days"
+
+
+def every(seconds: int) -> str:
+    """Return a cadence: `every 10 min`, `every hour`, `every day`."""
+    return {60: "every minute", 3600: "every hour", 86400: "every day"}.get(seconds, f"every {lasting(seconds)}")
+
+
+def ago(at: str, now: str) -> str:
+    """Return how long before *now* it was."""
+    passed = int((_parse(now) - _parse(at)).total_seconds())
+    return "just now" if passed < 2 else f"{lasting(passed)} ago"
+
+
+def since(at: str, now: str) -> str:
+    """Return how long it has lasted at *now*."""
+    return lasting(max(0, int((_parse(now) - _parse(at)).total_seconds())))
+
+
+def moment(at: str) -> str:
+    """Return a time in full: `22 November 2026, 05:14:09 UTC`."""
+    when = _parse(at)
+    return f"{when.day} {when:%B} {when.year}, {when:%H:%M:%S} UTC"
+
+
+def day(at: str) -> str:
+    """Return a date: `22 November 2026`."""
+    when = _parse(at)
+    return f"{when.day} {when:%B} {when.year}"
+
+
+def day_before(at: str, back: int) -> str:
+    """Return the date *back* days before *at*."""
+    when = _parse(at) - timedelta(days=back)
+    return f"{when.day} {when:%B} {when.year}"
+
+
+def count(number: int) -> str:
+    """Return a number with its thousands set apart."""
+    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def tell(coverage: dict[str, int]) -> str:
+    """Return counts of what was tried: `41 routes, 164 requests`."""
+    return ", ".join(f"{count(n)} {name.replace('_', ' ')}" for name, n in coverage.items())
+
+
+def short(digest: str) -> str:
+    """Return a digest as a reader compares it: its head and its tail."""
+    return digest if len(digest) < 20 else f"{digest[:8]}…{digest[-8:]}"
+
+
+def _parse(text: str) -> datetime:
+    return datetime.fromisoformat(text)

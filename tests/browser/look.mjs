@@ -1,0 +1,50 @@
+// Look at pages with a real browser: read jobs as JSON from standard input, write what was seen as JSON to standard output.
+// A job: {url, width, height, scheme, out?, pdf?, axe?, script?}. Everything asked of another host is refused and reported.
+import { readFileSync } from "node:fs";
+import { chromium } from "playwright-core";
+import { AxeBuilder } from "@axe-core/playwright";
+
+const { executable, jobs } = JSON.parse(readFileSync(0, "utf8"));
+const browser = await chromium.launch({
+  executablePath: executable,
+  headless: true,
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync"],
+});
+const seen = [];
+for (const job of jobs) {
+  const context = await browser.newContext({
+    viewport: { width: job.width, height: job.height },
+    colorScheme: job.scheme,
+    javaScriptEnabled: job.axe === true || job.eval !== undefined,
+    ignoreHTTPSErrors: job.insecure === true,
+    bypassCSP: job.axe === true,
+  });
+  const page = await context.newPage();
+  const messages = [];
+  const foreign = [];
+  const own = new URL(job.url).origin;
+  page.on("console", (message) => messages.push(message.text()));
+  page.on("request", (request) => {
+    if (!request.url().startsWith(own) && !request.url().startsWith("data:")) foreign.push(request.url());
+  });
+  const failed = [];
+  page.on("response", (response) => { if (response.status() >= 400 && response.url() !== job.url) failed.push(response.url()); });
+  const answer = await page.goto(job.url, { waitUntil: "networkidle" });
+  if (job.open) for (const summary of await page.locator("summary").all()) await summary.click();
+  if (job.click) await page.locator(job.click).click({ force: true });
+  const result = { url: job.url, status: answer.status(), messages, foreign, failed };
+  if (job.eval) result.value = await page.evaluate(job.eval);
+  if (job.axe) {
+    const report = await new AxeBuilder({ page }).analyze();
+    result.violations = report.violations.map((v) => ({ id: v.id, impact: v.impact, help: v.help,
+      nodes: v.nodes.slice(0, 5).map((n) => `${n.target.join(" ")}: ${n.failureSummary}`) }));
+    result.passes = report.passes.length;
+  }
+  if (job.out) await page.screenshot({ path: job.out, fullPage: job.full !== false });
+  if (job.pdf) await page.pdf({ path: job.pdf, format: "A4", printBackground: true });
+  seen.push(result);
+  await context.close();
+}
+await browser.close();
+process.stdout.write(JSON.stringify(seen));

@@ -1,0 +1,140 @@
+"""Trust pages for the browser: verdicts folded from made-up runs, rendered by the real templates."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, date, datetime, timedelta
+
+from heldtrue.attack import Attack, Finding, Outcome, Place, held
+from heldtrue.claims.board import Board, Standing
+from heldtrue.claims.catalogue import CATALOGUE, Catalogue
+from heldtrue.claims.model import Against, Document, Run
+from heldtrue.claims.store import HeadRow
+from heldtrue.trust import document, pages
+from heldtrue.trust.document import Publisher, TrustDocument
+
+NOW = datetime(2026, 11, 22, 5, 14, 9, tzinfo=UTC)
+ORIGIN = "trust.acme-filings.example"
+BASE_URL = f"https://{ORIGIN}"
+SCRATCH = {"intake.canary_at_rest", "access.key_at_rest", "access.flood"}
+
+
+def _nothing(_arena: object) -> Finding:
+    return held("nothing tried", probes=1)
+
+
+def attack(name: str) -> Attack:
+    """Return an attack of that name that looks like one."""
+    return Attack(
+        name=name,
+        place=Place.SCRATCH if name in SCRATCH else Place.SYNTHETIC,
+        tries=(
+            "Call every route with a key of another organisation, and with the ids of this one.",
+            "Ask the database directly, as each of the application's roles, with a query that forgets its tenant.",
+            "Count what comes back: it must be nothing.",
+        ),
+        run=_nothing,
+        breaks="row-security-off",
+    )
+
+
+ATTACKS = {name: attack(name) for claim in CATALOGUE.claims for name in claim.attacks}
+
+
+def run(name: str, number: int, at: datetime, *, against: Against, outcome: Outcome, result: str) -> Run:
+    """Return one finished run."""
+    return Run(
+        attack=name,
+        number=number,
+        against=against,
+        place=ATTACKS[name].place,
+        outcome=outcome,
+        source_sha256=hashlib.sha256(name.encode()).hexdigest(),
+        started_at=at - timedelta(milliseconds=1840),
+        finished_at=at,
+        result=result,
+        coverage={"routes": 41, "requests": 164},
+        index=1200 + number,
+    )
+
+
+def head() -> HeadRow:
+    """Return a signed checkpoint."""
+    return HeadRow(ORIGIN, 1_204_332, hashlib.sha256(b"root").digest(), "", NOW - timedelta(seconds=3))
+
+
+def catalogue() -> Catalogue:
+    """Return the shipped catalogue with one attested claim."""
+    return CATALOGUE.with_documents(
+        {
+            "company.threat_model": Document(
+                title="Threat model, version 3",
+                owner="the security lead",
+                dated=date(2026, 11, 2),
+                expires=date(2027, 2, 2),
+                sha256=hashlib.sha256(b"threats").hexdigest(),
+            )
+        }
+    )
+
+
+def busy() -> TrustDocument:
+    """Return a page that has seen everything: failures past and present, an overdue check, an untrusted attack."""
+    board = Board(catalogue())
+    bad = "An update of log_entries as heldtrue_system changed 1 row; it must change none."
+    for name in ATTACKS:
+        if name != "deliveries.inward":
+            started = NOW - timedelta(days=40)
+            seen = "With the control broken, 3 of 41 routes answered with another organisation's data."
+            board.fold(run(name, 1, started, against=Against.BROKEN, outcome=Outcome.BROKEN, result=seen))
+        stale = name == "access.role_matrix"
+        for day in range(39, -1, -1):
+            at = NOW - timedelta(days=day, seconds=41)
+            for back in range(47, -1, -1):
+                when = at - timedelta(minutes=30 * back)
+                if stale and (NOW - when) < timedelta(hours=9):
+                    continue
+                outcome, result = Outcome.HELD, "All 41 routes refused all 4 kinds of bad credential."
+                if name == "receipts.altered" and day == 17 and back in {7, 8}:
+                    outcome, result = Outcome.ERROR, "The attack ran out of time after 60 s."
+                if name == "ledger.rewrite" and day == 0 and back == 0:
+                    outcome, result = Outcome.BROKEN, bad
+                number = (40 - day) * 48 - back + 1
+                board.fold(run(name, number, when, against=Against.CONTROL, outcome=outcome, result=result))
+    return _build(board, head())
+
+
+def first() -> TrustDocument:
+    """Return the page of an instance that was just started."""
+    return _build(Board(catalogue()), head())
+
+
+def without_log() -> TrustDocument:
+    """Return the page of an instance that has no checkpoint, with attacks paused."""
+    return _build(Board(catalogue()), None, paused=True, place="scratch")
+
+
+def _build(board: Board, at: HeadRow | None, *, paused: bool = False, place: str = "live") -> TrustDocument:
+    standing = Standing(NOW, board.judge(NOW), at)
+    publisher = Publisher(origin=ORIGIN, place=place, attacks=ATTACKS)
+    return document.build(board.catalogue, standing, publisher, paused=paused)
+
+
+def render() -> dict[str, bytes]:
+    """Return every page by the path it is served under."""
+    scene = busy()
+    failing = next(claim for claim in scene.claims if claim.state == "failing")
+    rows: dict[str, list[document.ClaimView]] = {}
+    for claim in scene.claims:
+        for row in claim.rows:
+            rows.setdefault(row, []).append(claim)
+    runs = {a.name: [view for view in (a.latest, a.seen_to_fail) if view] for a in failing.attacks}
+    sources = {a.name: dict(ATTACKS[a.name].sources) for a in failing.attacks}
+    return {
+        "/trust": pages.trust_page(scene, BASE_URL),
+        "/first": pages.trust_page(first(), BASE_URL),
+        "/empty": pages.trust_page(without_log(), BASE_URL),
+        "/claim": pages.claim_page(scene, failing, runs, sources),
+        "/index": pages.index_page(scene, sorted(rows.items())),
+        "/notice": pages.notice_page("No such claim", "There is no claim of that name; the list below has them all."),
+    }
