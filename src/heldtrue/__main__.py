@@ -1,0 +1,5 @@
+"""`python -m heldtrue`."""
+
+from heldtrue.app.cli import main
+
+main()

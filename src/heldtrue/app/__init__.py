@@ -1,0 +1,1 @@
+"""The running product: settings, processes, web server, worker and command line."""

@@ -1,0 +1,97 @@
+"""Every command, put together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from heldtrue.app import doctor as examination
+from heldtrue.app.cli.backups import backup, restore
+from heldtrue.app.cli.claims import claims
+from heldtrue.app.cli.demo import demo
+from heldtrue.app.cli.log import log
+from heldtrue.app.cli.payloads import deliveries, endpoints, payloads
+from heldtrue.app.cli.registers import keys, orgs
+from heldtrue.app.cli.session import Session, command
+from heldtrue.app.cli.up import serve
+from heldtrue.app.version import version as installed
+from heldtrue_verify import cli as verifier
+
+cli = typer.Typer(
+    name="heldtrue",
+    help="The security backbone of a company that sells an API, and the page that proves it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+cli.command("up")(serve)
+command(cli, "demo")(demo)
+command(cli, "backup")(backup)
+command(cli, "restore")(restore)
+for name, group in (
+    ("orgs", orgs),
+    ("keys", keys),
+    ("endpoints", endpoints),
+    ("payloads", payloads),
+    ("deliveries", deliveries),
+    ("log", log),
+    ("claims", claims),
+):
+    cli.add_typer(group, name=name)
+
+_MARKS = {"ok": "[green]ok[/]    ", "advice": "[yellow]advice[/]", "wrong": "[bold red]wrong[/] "}
+
+
+@command(cli, "doctor")
+def doctor(
+    session: Session, config: Annotated[Path | None, typer.Option(help="The settings, when not the usual file.")] = None
+) -> None:
+    """Explain what is not safe or not well; exit 1 when something is wrong."""
+    findings = list(examination.examine(session.data.root, config))
+    if session.out.as_json:
+        session.out.json(
+            [{"subject": f.subject, "level": f.level, "found": f.found, "advice": f.advice} for f in findings]
+        )
+    else:
+        for finding in findings:
+            session.out.finding(_MARKS[finding.level], finding.subject, finding.found, finding.advice)
+    if any(finding.level is examination.Level.WRONG for finding in findings):
+        raise typer.Exit(1)
+
+
+@cli.command("verify", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def verify(context: typer.Context) -> None:
+    """Check a receipt, a webhook, a proof or a page: the same as `heldtrue-verify`, with its own options."""
+    raise typer.Exit(verifier.main(context.args))
+
+
+@command(cli, "version")
+def version(session: Session) -> None:
+    """Print the version."""
+    session.out.record(installed())
+
+
+@command(cli, "uninstall")
+def uninstall(session: Session) -> None:
+    """Say what to remove, and what is lost with each; remove nothing."""
+    operator = session.operator_file()
+    session.out.rows(
+        [
+            {"what": str(session.data.root), "holds": "everything but the keys; without it nothing is left"},
+            {
+                "what": str(operator.with_suffix(".key")),
+                "holds": "the platform key; without it data and backups stay shut",
+            },
+            {"what": str(operator), "holds": "the operator's first credential"},
+            {
+                "what": "users heldtrue and heldtrue-db",
+                "holds": "nothing; `userdel` removes them (started as root only)",
+            },
+        ],
+        ["what", "holds"],
+        empty="",
+    )
+    session.out.say("Stop the instance first. Removing the key file alone makes all data unreadable for good.")

@@ -1,0 +1,108 @@
+"""The listening socket and its certificate, both held by the supervisor and handed on to the web process by fork.
+
+The socket is bound before anything else starts and without SO_REUSEPORT, so a taken port is an error and no connection
+is lost while the web process is exchanged. Certificate and key reach the server through memory files: a key that only
+root can read need not be readable for the service user.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from heldtrue.kernel.errors import SettingsError
+
+BACKLOG = 1024
+
+
+class PortTakenError(SettingsError):
+    """Another program listens on this port; stop it, or choose another with --listen."""
+
+    code = "port-taken"
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on *host* and *port*; raise `SettingsError` naming what is in the way."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        if family == socket.AF_INET:
+            host = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)[0][4][0]  # pyright: ignore[reportAssignmentType]
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except socket.gaierror as error:
+        raise SettingsError(
+            f"listen: {host} is not an address: {error.strerror}", advice="Name one of this machine's."
+        ) from error
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortTakenError(
+                f"port {port} on {host} is taken by another program", advice="Stop it, or choose another with --listen."
+            ) from error
+        advice = {
+            errno.EACCES: "Start as root, or choose a port above 1023.",
+            errno.EADDRNOTAVAIL: "Name an address of this machine.",
+        }.get(error.errno or 0, "Choose another with --listen.")
+        raise SettingsError(
+            f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}", advice=advice
+        ) from error
+    listener.set_inheritable(True)
+    return listener
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate chain and its key, in PEM, as read from two files at one moment."""
+
+    chain: bytes
+    key: bytes
+
+    def __repr__(self) -> str:
+        return f"Certificate({len(self.chain)} bytes)"
+
+
+@dataclass(slots=True)
+class CertificateFiles:
+    """Two files that are watched; a pair that does not fit together is never handed on."""
+
+    cert: Path
+    key: Path
+    _seen: tuple[int, ...] = ()
+
+    def read(self) -> Certificate:
+        """Return what the files hold now; raise `SettingsError` when they cannot serve."""
+        try:
+            self._seen = self._stamp()
+            pair = Certificate(self.cert.read_bytes(), self.key.read_bytes())
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.cert, self.key, password=lambda: "")
+        except ssl.SSLError as error:
+            raise SettingsError(
+                f"{self.cert} and {self.key} are not a certificate and its key: {error.reason or error}",
+                advice="Give the PEM chain and its unencrypted PEM key.",
+            ) from error
+        except OSError as error:
+            raise SettingsError(
+                f"{error.filename or self.cert} cannot be read: {error.strerror}",
+                advice="Check --tls-cert and --tls-key.",
+            ) from error
+        return pair
+
+    def changed(self) -> bool:
+        """Return whether either file was replaced or written since `read`; a missing file is not a change yet."""
+        try:
+            return self._stamp() != self._seen
+        except FileNotFoundError:
+            return False
+
+    def _stamp(self) -> tuple[int, ...]:
+        found = (self.cert.stat(), self.key.stat())
+        return tuple(part for stat in found for part in (stat.st_ino, stat.st_mtime_ns, stat.st_size))
+
+
+def in_memory(content: bytes, name: str) -> str:
+    """Return a path that this process alone can open, holding *content*."""
+    descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
+    os.write(descriptor, content)
+    return f"/proc/self/fd/{descriptor}"

@@ -1,0 +1,99 @@
+"""Metrics: one registry a process; the web process shows its own and the worker's last word.
+
+Gauges of the whole instance (queues, log) are asked of the database when somebody scrapes, so that they are the same
+whoever is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from heldtrue.kernel.errors import HeldtrueError
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+Facts = Callable[[], Mapping[str, tuple[str, float]]]
+"""Names of gauges with their help and value; blocking."""
+
+
+class WebMetrics:
+    """What the web process counts and shows."""
+
+    def __init__(self, worker: Path, facts: Facts) -> None:
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._requests = Counter(
+            "heldtrue_requests_total", "Requests answered.", ["route", "status"], registry=self._registry
+        )
+        self._seconds = Histogram(
+            "heldtrue_request_seconds", "Time to answer.", ["route"], buckets=BUCKETS, registry=self._registry
+        )
+        self._registry.register(_Facts(facts))
+        self._registry.register(_Worker(worker))
+
+    def observe(self, route: str, status: int, seconds: float) -> None:
+        """Count one request."""
+        self._requests.labels(route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def text(self) -> bytes:
+        """Return everything in the text exposition format."""
+        return generate_latest(self._registry)
+
+
+class WorkerMetrics:
+    """What the worker counts; `write` leaves it where the web process reads it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._registry = CollectorRegistry(auto_describe=False)
+        self.rounds = Counter(
+            "heldtrue_worker_rounds_total", "Rounds of a part of the worker.", ["part"], registry=self._registry
+        )
+        self.failures = Counter(
+            "heldtrue_worker_failures_total", "Rounds that failed and were repeated.", ["part"], registry=self._registry
+        )
+        self.clock_behind = Gauge(
+            "heldtrue_clock_behind_seconds",
+            "How far the machine's clock is behind what was told.",
+            registry=self._registry,
+        )
+
+    def write(self) -> None:
+        """Write what there is; a reader sees the old text or the new one."""
+        draft = self._path.with_suffix(".new")
+        draft.write_bytes(generate_latest(self._registry))
+        draft.replace(self._path)
+
+
+class _Facts:
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield a gauge a fact; none while the database does not answer, which `/readyz` tells."""
+        try:
+            found = self._facts()
+        except HeldtrueError:
+            return
+        for name, (text, value) in found.items():
+            gauge = Metric(f"heldtrue_{name}", text, "gauge")
+            gauge.add_sample(f"heldtrue_{name}", {}, value)
+            yield gauge
+
+
+class _Worker:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield what the worker wrote last."""
+        try:
+            text = self._path.read_text()
+        except FileNotFoundError:
+            return ()
+        return text_string_to_metric_families(text)

@@ -1,0 +1,86 @@
+"""Import everything before the fork: the service user may not be able to read the installation.
+
+A clone or an interpreter below `/root` is mode 0700. Children are forked from a process that has read all modules,
+templates and fonts, and open no file of the installation afterwards.
+"""
+
+from __future__ import annotations
+
+import encodings
+import importlib
+import pkgutil
+import sys
+from collections.abc import Iterable
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+
+import structlog
+
+import heldtrue
+from heldtrue.app.services import s3_client
+from heldtrue.app.settings import Settings
+
+LATE = (
+    # what the standard library and our dependencies import in the middle of work
+    "_strptime",
+    "aiohttp.resolver",
+    "asyncio.base_events",
+    "asyncio.selector_events",
+    "asyncio.sslproto",
+    "asyncio.taskgroups",
+    "asyncio.unix_events",
+    "concurrent.futures.thread",
+    "email.mime.text",
+    "http.cookies",
+    "json.tool",
+    "linecache",
+    "mimetypes",
+    "multiprocessing.connection",
+    "netrc",
+    "psycopg._cmodule",
+    "psycopg.types.datetime",
+    "psycopg.types.json",
+    "psycopg_pool",
+    "queue",
+    "stringprep",
+    "traceback",
+    "unicodedata",
+    "uuid",
+    "uvloop",
+    "zoneinfo",
+)
+SKIPPED = ("heldtrue.app.cli", "heldtrue.__main__")
+"""Commands: they run in processes of their own."""
+FOREIGN = ("encodings.mbcs", "encodings.oem")
+"""Codecs of other systems."""
+
+_log = structlog.get_logger("heldtrue.preload")
+
+
+def everything(settings: Settings) -> int:
+    """Import every module of ours and what they import late; return how many of ours there are."""
+    ours = [name for name in _below(heldtrue.__path__, "heldtrue.") if not name.startswith(SKIPPED)]
+    codecs = [name for name in _below(encodings.__path__, "encodings.") if name not in FOREIGN]
+    for name in (*ours, *codecs, *LATE):
+        importlib.import_module(name)
+    if settings.objects.store != "local":
+        s3_client(settings.objects.endpoint, settings.objects.region)
+    return len(ours)
+
+
+def tell_late_imports() -> None:
+    """Log every import from now on; in a child it may fail on a machine where it works on another."""
+    sys.meta_path.insert(0, _Late())
+
+
+class _Late(MetaPathFinder):
+    """Finds nothing, and says that somebody looked."""
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
+        """Say that *fullname* was not there yet."""
+        _log.warning("imported late", module=fullname)
+        return None
+
+
+def _below(path: Iterable[str], prefix: str) -> list[str]:
+    return [module.name for module in pkgutil.walk_packages(path, prefix)]

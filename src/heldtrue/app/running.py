@@ -1,0 +1,154 @@
+"""`heldtrue up`: from nothing to a served instance, and back to nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import orjson
+
+from heldtrue.app import boot, claims, clockmark, first, instance, listener, preload, web, wiring, worker
+from heldtrue.app.boot import Ground, Home, Say
+from heldtrue.app.first import Prepared
+from heldtrue.app.listener import CertificateFiles
+from heldtrue.app.processes import Child, Ready
+from heldtrue.app.settings import Destinations, Settings
+from heldtrue.app.supervisor import Supervisor
+from heldtrue.crypto.tls import ensure_local_authority
+from heldtrue.db import migrate
+
+DEMO_NETWORK = "127.0.0.1/32"
+RENEWAL = timedelta(hours=12)
+"""How often the local certificate is looked at for its age."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What an operator needs to know of an instance that serves."""
+
+    url: str
+    data: Path
+    ca_file: Path | None
+    operator_file: Path | None
+    pin: str
+    first: bool
+    demo: bool
+
+
+def up(settings: Settings, path: Path, *, demo: bool, say: Say, serving: Callable[[Serving], None]) -> int:
+    """Run the instance in *path* until a signal asks to stop; return the exit code.
+
+    With *demo* deliveries may go to 127.0.0.1, where `heldtrue demo` receives them under an authority of its own.
+    """
+    home = boot.open_home(settings, path)
+    try:
+        if demo:
+            home = _with_demo(home)
+        with contextlib.closing(listener.bind(*settings.address)) as socket_:
+            files = boot.certificate_files(home)
+            certificate = files.read()
+            preload.everything(home.settings)
+            migrations = migrate.shipped()
+            with boot.database(home, say, migrations=migrations) as base:
+                ground = Ground(home, base.dsns, programs=base.programs, migrations=migrations)
+                prepared = first.prepare(ground)
+                home.data.pin.write_text(prepared.pin + "\n")
+                home.data.pin.chmod(0o644)
+
+                def serve(ready: Ready) -> int:
+                    preload.tell_late_imports()
+                    make_app, close = wiring.web(ground)
+                    return web.serve(make_app, socket_, supervisor.certificate, ready, close)
+
+                def work(ready: Ready) -> int:
+                    preload.tell_late_imports()
+                    socket_.close()
+                    return worker.work(ground, ready, claims.attacks if home.settings.claims else None)
+
+                supervisor = Supervisor(
+                    server=base.server,
+                    worker=Child("worker", work, home.account),
+                    web=Child("web", serve, home.account),
+                    certificates=files,
+                    certificate=certificate,
+                    serving=lambda: serving(_announce(home, prepared, demo=demo)),
+                    upkeep=_Upkeep(home, files).round,
+                )
+                with _noted(home, demo=demo):
+                    return supervisor.run()
+    finally:
+        home.lock.release()
+
+
+def _with_demo(home: Home) -> Home:
+    """Return the home with loopback and the demo's authority allowed as destinations."""
+    made = ensure_local_authority(home.data.root / "demo", home.clock.now())
+    made.ca.parent.chmod(0o755)
+    allowed = home.settings.destinations
+    destinations = Destinations(allow=(*allowed.allow, DEMO_NETWORK), ca_file=allowed.ca_file)
+    authorities = (home.authorities or "") + made.ca.read_text("ascii")
+    return replace(
+        home, settings=msgspec.structs.replace(home.settings, destinations=destinations), authorities=authorities
+    )
+
+
+def _announce(home: Home, prepared: Prepared, *, demo: bool) -> Serving:
+    local = home.settings.tls_cert is None
+    return Serving(
+        url=home.settings.public_url,
+        data=home.shown,
+        ca_file=home.shown / "tls/ca.pem" if local else None,
+        operator_file=home.operator_file if home.operator_file.exists() else None,
+        pin=prepared.pin,
+        first=home.first,
+        demo=demo,
+    )
+
+
+@contextmanager
+def _noted(home: Home, *, demo: bool) -> Generator[None]:
+    """Leave a note of where we serve, for commands on this machine, while we do; and remember the time."""
+    note = {
+        "url": home.settings.public_url,
+        "pid": os.getpid(),
+        "operator_file": str(home.operator_file),
+        "own_certificate": home.settings.tls_cert is not None,
+        "demo": demo,
+    }
+    instance.write_durably(home.data.serving, orjson.dumps(note), 0o644)
+    places = {"platform_key": boot.key_uri(home.settings, home.identity), "database": home.settings.database}
+    instance.write_durably(home.data.places, orjson.dumps(places), 0o644)
+    try:
+        yield
+    finally:
+        home.data.serving.unlink(missing_ok=True)
+        clockmark.mark(home.data, home.clock.now())
+        sys.stdout.flush()
+
+
+class _Upkeep:
+    """What the supervisor looks after between two signals: the mark of time, the age of the local certificate."""
+
+    def __init__(self, home: Home, files: CertificateFiles) -> None:
+        self._home = home
+        self._local = home.settings.tls_cert is None
+        self._files = files
+        now = home.clock.now()
+        self._mark_at, self._renew_at = now, now + RENEWAL
+
+    def round(self) -> None:
+        """Do what is due."""
+        now = self._home.clock.now()
+        if now >= self._mark_at:
+            clockmark.mark(self._home.data, now)
+            self._mark_at = now + clockmark.EVERY
+        if self._local and now >= self._renew_at:
+            ensure_local_authority(self._home.data.tls, now)
+            self._renew_at = now + RENEWAL

@@ -1,0 +1,169 @@
+"""The supervisor: keeps the database, the web process and the worker alive, and ends them in order.
+
+It holds no connection and no thread of its own while it forks, so that a child starts from a quiet process. Nothing
+outlives it: children get SIGKILL from the kernel when it ends, the embedded database SIGQUIT, and the next start
+recovers by the ordinary path.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, Protocol
+
+import structlog
+
+from heldtrue.app.listener import Certificate, CertificateFiles
+from heldtrue.app.processes import Child, ChildFailedError, describe, end
+from heldtrue.kernel.errors import HeldtrueError
+from heldtrue.kernel.secret import Secret
+
+GRACE = 15.0
+"""Seconds that a child gets to end; more than the web process grants the answers under way."""
+DATABASE_RETRY = 2.0
+ROUND = 1.0
+"""Seconds between two looks at certificates and at what is due, when no signal comes."""
+
+
+class Server(Protocol):
+    """The database that is ours to keep alive."""
+
+    def start(self) -> Secret[str]:
+        """Start, or start again."""
+        ...
+
+    def stop(self) -> None:
+        """Shut down."""
+        ...
+
+    def alive(self) -> bool:
+        """Return whether it runs."""
+        ...
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """One instance's process tree, once its database is up."""
+
+    server: Server | None
+    """None: the database is somebody else's."""
+    worker: Child
+    web: Child
+    """Its `main` reads `certificate` when it is forked."""
+    certificates: CertificateFiles
+    certificate: Certificate
+    serving: Callable[[], None]
+    """Called once, when both children are ready for the first time."""
+    upkeep: Callable[[], None] = lambda: None
+    """Called every round."""
+    _stopping: int = 0
+    _reload: bool = False
+    _served: bool = False
+    _retiring: list[int] = field(default_factory=list)
+    _server_due: float = 0.0
+    _log: Any = field(default_factory=lambda: structlog.get_logger("heldtrue.supervisor"))
+
+    def run(self) -> int:
+        """Start the children and watch until a signal asks to stop; return the exit code."""
+        reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, self._signalled)
+        try:
+            self.worker.start()
+            self.web.start()
+            while not self._stopping:
+                self._round()
+                if select.select([reader], [], [], 0.05 if self._unsettled() else ROUND)[0]:
+                    os.read(reader, 4096)
+        finally:
+            self._stop()
+            signal.set_wakeup_fd(-1)
+            os.close(reader)
+            os.close(writer)
+        return 0
+
+    def _signalled(self, number: int, _frame: FrameType | None) -> None:
+        if number in (signal.SIGTERM, signal.SIGINT):
+            self._stopping += 1
+            if self._stopping > 1:
+                for pid in (self.web.pid, self.worker.pid, *self._retiring):
+                    if pid is not None:
+                        os.kill(pid, signal.SIGKILL)
+        elif number == signal.SIGHUP:
+            self._reload = True
+
+    def _unsettled(self) -> bool:
+        return not (self.web.ready and self.worker.ready) or bool(self._retiring)
+
+    def _round(self) -> None:
+        self._watch_database()
+        for child in (self.worker, self.web):
+            status = child.poll()
+            if status is not None:
+                if not self._served:
+                    raise ChildFailedError(f"the {child.name} process ended with {describe(status)} before it served")
+                wait = round(max(0.0, child.due - time.monotonic()), 1)
+                self._log.error("child ended", child=child.name, how=describe(status), again_in=wait)
+            if child.revive():
+                self._log.info("child started again", child=child.name, pid=child.pid, restarts=child.restarts)
+        try:
+            self.upkeep()
+        except OSError as error:
+            self._log.error("upkeep failed", why=error.strerror)
+        self._watch_certificates()
+        self._retire()
+        if not self._served and self.web.ready and self.worker.ready:
+            self._served = True
+            self.serving()
+
+    def _watch_database(self) -> None:
+        if self.server is None or self.server.alive() or time.monotonic() < self._server_due:
+            return
+        self._log.error("database ended, starting it again")
+        try:
+            self.server.start()
+        except HeldtrueError as error:
+            self._server_due = time.monotonic() + DATABASE_RETRY
+            self._log.error("database did not start", why=error.message, advice=error.advice)
+        else:
+            self._log.info("database started again")
+
+    def _watch_certificates(self) -> None:
+        """Exchange the web process for one with the new certificate; both listen until the old one is done."""
+        if not self._reload and not self.certificates.changed():
+            return
+        self._reload = False
+        try:
+            self.certificate = self.certificates.read()
+        except HeldtrueError as error:
+            self._log.error("new certificate refused, the old one serves on", why=error.message, advice=error.advice)
+            return
+        old = self.web.detach()
+        if old is not None:
+            self._retiring.append(old)
+        self.web.start()
+        self._log.info("certificate loaded")
+
+    def _retire(self) -> None:
+        if self._retiring and self.web.ready:
+            for pid in self._retiring:
+                end(pid, seconds=GRACE)
+            self._retiring.clear()
+
+    def _stop(self) -> None:
+        """End the web process first, so that nothing new is accepted, then the worker, then the database."""
+        self._stopping = max(self._stopping, 1)
+        for pid in self._retiring:
+            end(pid, seconds=GRACE)
+        for child in (self.web, self.worker):
+            status = child.stop(seconds=GRACE)
+            if status is not None and os.waitstatus_to_exitcode(status) != 0:
+                self._log.warning("child did not end by itself", child=child.name, how=describe(status))
+        if self.server is not None:
+            self.server.stop()

@@ -1,0 +1,126 @@
+"""The web process's wiring: ports for the pipeline, and the table of every route of every capability."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from functools import partial
+
+from heldtrue.app.boot import Ground
+from heldtrue.app.health import Health
+from heldtrue.app.metrics import WebMetrics
+from heldtrue.app.publication import trust_services
+from heldtrue.app.services import Services, services
+from heldtrue.app.web import Asgi
+from heldtrue.capabilities.access import actions as access
+from heldtrue.capabilities.access.routes import ROUTES as ACCESS
+from heldtrue.capabilities.deliveries import actions as deliveries
+from heldtrue.capabilities.deliveries.routes import DeliveryServices
+from heldtrue.capabilities.deliveries.routes import routes as delivery_routes
+from heldtrue.capabilities.intake.model import Limits as IntakeLimits
+from heldtrue.capabilities.intake.routes import IntakeServices
+from heldtrue.capabilities.intake.routes import routes as intake_routes
+from heldtrue.capabilities.keystore.routes import routes as keystore_routes
+from heldtrue.capabilities.ledger import actions as ledger
+from heldtrue.capabilities.ledger.routes import routes as ledger_routes
+from heldtrue.capabilities.receipts import actions as receipts
+from heldtrue.capabilities.receipts.routes import ReceiptServices
+from heldtrue.capabilities.receipts.routes import routes as receipt_routes
+from heldtrue.capabilities.tenants.routes import ROUTES as TENANTS
+from heldtrue.http.app import build_app
+from heldtrue.http.limits import Limits, Rate
+from heldtrue.http.ports import Ports
+from heldtrue.http.refusals import RefusedSummary
+from heldtrue.http.route import Route
+from heldtrue.trust.routes import routes as trust_routes
+
+
+def web(ground: Ground) -> tuple[Callable[[], Asgi], Callable[[], None]]:
+    """Return what makes the application, and what closes it; call both in the process that serves."""
+    stack = ExitStack()
+
+    def make() -> Asgi:
+        parts = stack.enter_context(services(ground))
+        app = build_app(table(parts), ports(parts))
+        stack.callback(app.close)
+        return app
+
+    return make, stack.close
+
+
+def table(parts: Services) -> list[Route]:
+    """Return every route of every capability."""
+    settings = parts.ground.home.settings
+    return [
+        *TENANTS,
+        *ACCESS,
+        *intake_routes(
+            IntakeServices(
+                objects=parts.objects,
+                limits=IntakeLimits(body=settings.limits.body_bytes, attachments=settings.limits.attachments),
+                erasures=(receipts.forget, deliveries.end_deliveries),
+            )
+        ),
+        *receipt_routes(ReceiptServices(objects=parts.objects)),
+        *delivery_routes(DeliveryServices(allow=parts.allow)),
+        *ledger_routes(parts.ground.home.data.log),
+        *keystore_routes(parts.database),
+        *trust_routes(trust_services(parts)),
+    ]
+
+
+def ports(parts: Services) -> Ports:
+    """Return what the pipeline is given."""
+    home, database = parts.ground.home, parts.database
+    health = Health(database, parts.ground.pulse, home.clock, home.data.root)
+    metrics = WebMetrics(home.data.run / "worker.prom", partial(facts, parts))
+    rate = Rate(home.settings.limits.burst, home.settings.limits.requests_per_second)
+
+    def record_refusals(summary: RefusedSummary) -> None:
+        with database.system() as tx:
+            ledger.append_refused(
+                tx, summary.minute, summary.count, summary.reasons, summary.sources, home.clock.now(), parts.entropy
+            )
+
+    return Ports(
+        database=database,
+        clock=home.clock,
+        entropy=parts.entropy,
+        platform=home.platform,
+        key_cache=parts.cache,
+        authenticate=lambda token: access.authenticate(database, home.clock.now(), token),
+        record_audit=ledger.append_audit,
+        resolve_link=partial(receipts.resolve_link, database),
+        record_refusals=record_refusals,
+        ready=health.checks,
+        metrics=metrics.text,
+        metrics_from=home.settings.metrics_from,
+        observe=metrics.observe,
+        limits=Limits(organisation=rate, key=rate),
+    )
+
+
+@contextmanager
+def standing(ground: Ground) -> Generator[tuple[Services, Ports]]:
+    """Open services and ports for work outside the web process."""
+    with services(ground) as parts:
+        yield parts, ports(parts)
+
+
+def facts(parts: Services) -> Mapping[str, tuple[str, float]]:
+    """Return the gauges of the whole instance."""
+    now: datetime = parts.ground.home.clock.now()
+    with parts.database.system() as tx:
+        waiting = tx.value("SELECT count(*) FROM heldtrue.payloads WHERE state = 'accepted'")
+        pending = tx.value("SELECT count(*) FROM heldtrue.deliveries WHERE state = 'pending'")
+        unlogged = tx.value("SELECT count(*) FROM heldtrue.log_pending")
+        oldest = tx.value("SELECT min(created_at) FROM heldtrue.log_pending")
+        size = tx.value("SELECT max(size) FROM heldtrue.log_checkpoints")
+    return {
+        "payloads_waiting": ("Payloads accepted and not forwarded yet.", waiting),
+        "deliveries_pending": ("Deliveries under way or due.", pending),
+        "log_entries_waiting": ("Entries that have no index yet.", unlogged),
+        "log_oldest_waiting_seconds": ("Age of the oldest of them.", (now - oldest).total_seconds() if oldest else 0),
+        "log_size": ("Entries under the newest checkpoint.", size or 0),
+    }
