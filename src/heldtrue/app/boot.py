@@ -48,7 +48,7 @@ class Home:
     lock: Lock
     first: bool
     """Whether this start made the instance."""
-    authorities: str | None
+    authorities: str | None = None
     """What destinations may be vouched for by beside the system's authorities, as PEM."""
 
     @property

@@ -88,7 +88,7 @@ def ask(question: Callable[[], bytes], account: Account | None, *, seconds: floa
         os.close(reader)
     _, status = os.waitpid(pid, 0)
     if status != 0:
-        raise ChildFailedError(f"preparing the database ended with {describe(status)}")
+        raise ChildFailedError(f"the process that was to prepare or do it ended with {describe(status)}")
     return bytes(answer)
 
 

@@ -42,7 +42,7 @@ def touched(
     conn.execute("SAVEPOINT attack")
     try:
         count = conn.execute(statement, params).rowcount
-    except (errors.InsufficientPrivilege, errors.IntegrityConstraintViolation):
+    except (errors.InsufficientPrivilege, psycopg.IntegrityError):
         count = None
     except errors.Error as error:
         conn.execute("ROLLBACK TO SAVEPOINT attack")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from heldtrue.app import doctor as examination
+from heldtrue.app import maintenance, operators
 from heldtrue.app.cli.backups import backup, restore
 from heldtrue.app.cli.claims import claims
 from heldtrue.app.cli.demo import demo
@@ -62,10 +63,33 @@ def doctor(
         raise typer.Exit(1)
 
 
-@cli.command("verify", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@cli.command(
+    "verify",
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "help_option_names": ["--no-such-help"],
+    },
+)
 def verify(context: typer.Context) -> None:
     """Check a receipt, a webhook, a proof or a page: the same as `heldtrue-verify`, with its own options."""
     raise typer.Exit(verifier.main(context.args))
+
+
+@command(cli, "renew-operator")
+def renew_operator(
+    session: Session,
+    save: Annotated[Path, typer.Option("--save", help="Write the credential to this new file (0600).")],
+    *,
+    keep_old: Annotated[bool, typer.Option("--keep-old", help="Let earlier credentials live on.")] = False,
+) -> None:
+    """Issue the operator another credential, for whoever holds the machine; the instance must be stopped."""
+    with maintenance.stopped(session.data.root) as (home, base):
+        made = maintenance.as_service(
+            home, base, lambda ground, database: operators.renew(ground, database, revoke=not keep_old)
+        )
+    session.save(made["secret"], save)
+    session.out.record({"saved_to": str(save), "revoked": made["revoked"]})
 
 
 @command(cli, "version")

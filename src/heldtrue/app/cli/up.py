@@ -35,6 +35,7 @@ def serve(
     allow_destination: Networks = None,
     destination_ca: Annotated[str | None, typer.Option(help="PEM authorities that destinations may use.")] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Let `heldtrue demo` receive on 127.0.0.1.")] = False,
+    no_claims: Annotated[bool, typer.Option("--no-claims", help="Attack nothing; claims turn stale.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every request to standard error.")] = False,
 ) -> None:
     """Serve everything in one process tree until Ctrl-C."""
@@ -51,6 +52,7 @@ def serve(
             "tls_key": tls_key,
             "destinations.allow": tuple(allow_destination or ()),
             "destinations.ca_file": destination_ca,
+            "claims": False if no_claims else None,
         },
         required=config is not None,
     )

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from heldtrue.capabilities.keystore.actions import key_entry
 from heldtrue.capabilities.ledger import actions as ledger
-from heldtrue.capabilities.ledger.model import parse_entry
-from heldtrue.capabilities.ledger.proofs import NotYetLoggedError, entry_of, proof_of
+from heldtrue.capabilities.ledger.proofs import NotYetLoggedError, proof_of
 from heldtrue.capabilities.receipts import store
 from heldtrue.capabilities.receipts.model import (
     Bundle,
@@ -36,7 +36,7 @@ from heldtrue.crypto.signing import SigningKey
 from heldtrue.db.tx import Database
 from heldtrue.http.pagination import Listing, listing
 from heldtrue.http.ports import Linked
-from heldtrue.kernel.ids import EndpointId, LeafId, PayloadId, ReceiptId, TenantId
+from heldtrue.kernel.ids import CryptoKeyId, EndpointId, LeafId, PayloadId, ReceiptId, TenantId
 from heldtrue.op import Operation
 
 EVENT = "receipt"
@@ -131,15 +131,13 @@ def bundle(op: Operation, receipt: UUID) -> Bundle:
         raise NoSuchReceiptError
     signed = _open(op, row)
     _, salt = ledger.read_document(op, LeafId(row.leaf_id))
-    key_leaf = store.leaf_of_key(op.tx, row.signing_key_id)
-    if key_leaf is None:
-        raise NotInTheLogYetError
     try:
+        entry, key_leaf = key_entry(op.tx, CryptoKeyId(row.signing_key_id), LeafId(row.leaf_id))
         return Bundle(
             receipt=signed,
             proof=proof_of(op.tx, LeafId(row.leaf_id), salt),
-            key_entry=parse_entry(entry_of(op.tx, LeafId(key_leaf))),
-            key_proof=proof_of(op.tx, LeafId(key_leaf), None),
+            key_entry=entry,
+            key_proof=proof_of(op.tx, key_leaf, None),
         )
     except NotYetLoggedError as error:
         raise NotInTheLogYetError from error

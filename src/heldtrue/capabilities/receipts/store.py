@@ -102,8 +102,3 @@ def linked(tx: EdgeTx, link_digest: bytes) -> LinkRow | None:
         "SELECT tenant_id, environment, receipt_id, payload_id FROM heldtrue.receipts WHERE link_digest = %s",
         (link_digest,),
     )
-
-
-def leaf_of_key(tx: TenantTx, key_id: UUID) -> UUID | None:
-    """Return the log entry by which a signing key counts."""
-    return tx.value("SELECT leaf_id FROM keystore.signing_keys WHERE key_id = %s", (key_id,))
