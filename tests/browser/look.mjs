@@ -1,5 +1,5 @@
 // Look at pages with a real browser: read jobs as JSON from standard input, write what was seen as JSON to standard output.
-// A job: {url, width, height, scheme, out?, pdf?, axe?, script?}. Everything asked of another host is refused and reported.
+// A job: {url, width, height, scheme, media?, focus?, keys?, open?, click?, eval?, axe?, out?, pdf?}. Everything asked of another host is refused and reported.
 import { readFileSync } from "node:fs";
 import { chromium } from "playwright-core";
 import { AxeBuilder } from "@axe-core/playwright";
@@ -16,7 +16,6 @@ for (const job of jobs) {
   const context = await browser.newContext({
     viewport: { width: job.width, height: job.height },
     colorScheme: job.scheme,
-    javaScriptEnabled: job.axe === true || job.eval !== undefined,
     ignoreHTTPSErrors: job.insecure === true,
     bypassCSP: job.axe === true,
   });
@@ -30,8 +29,12 @@ for (const job of jobs) {
   });
   const failed = [];
   page.on("response", (response) => { if (response.status() >= 400 && response.url() !== job.url) failed.push(response.url()); });
-  const answer = await page.goto(job.url, { waitUntil: "networkidle" });
-  if (job.open) for (const summary of await page.locator("summary").all()) await summary.click();
+  const answer = await page.goto(job.url, { waitUntil: "load" });
+  if (job.media) await page.emulateMedia({ media: job.media, colorScheme: job.scheme });
+  if (job.focus) await page.locator(job.focus).first().focus();
+  for (const key of job.keys ?? []) await page.keyboard.press(key);
+  if (job.open) await page.evaluate(() => document.querySelectorAll("details").forEach((one) => { one.open = true; }));
+  await page.evaluate(() => document.fonts.ready.then(() => true));
   if (job.click) await page.locator(job.click).click({ force: true });
   const result = { url: job.url, status: answer.status(), messages, foreign, failed };
   if (job.eval) result.value = await page.evaluate(job.eval);

@@ -6,6 +6,7 @@ A program of its own, because laboratories are forked from a process with one th
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -59,9 +60,10 @@ def sound(above: Any, attacks: list[Attack], home: Path) -> Iterator[tuple[Attac
 
 
 def main() -> None:
-    out = sys.stdout.fileno()
-    lines = open(f"/proc/self/fd/{out}", "w", buffering=1)  # noqa: SIM115 - a scratch instance takes the old one
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr), processors=[structlog.processors.JSONRenderer()])
+    lines = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)  # a scratch instance takes the old one
+    structlog.configure(
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr), processors=[structlog.processors.JSONRenderer()]
+    )
     preload.everything(Settings())  # service users may not be able to read the installation
     home = Path(tempfile.mkdtemp(prefix="heldtrue-laboratory-"))
     home.chmod(0o711)

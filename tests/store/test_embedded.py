@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import secrets
@@ -117,6 +118,68 @@ def test_killing_the_postmaster_loses_nothing(home):
         assert kept(server.start().reveal()) == ["acknowledged"]
         assert not any(segment.exists() for segment in held), "what the killed server held is freed"
         busy.close()
+
+
+def kill_the_recovery(server: EmbeddedServer) -> bool:
+    """SIGKILL a process of the server, and then the one that recovers from that; False where it was too quick."""
+    titled = {title: pid for pid in launch.processes_in(server.cluster, "postgres") for title in [cmdline(pid)]}
+    os.kill(next(pid for title, pid in titled.items() if "checkpointer" in title), signal.SIGKILL)
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        for pid in launch.processes_in(server.cluster, "postgres"):
+            if cmdline(pid).startswith("postgres: startup"):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                    return True
+    return False
+
+
+def cmdline(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode("ascii", "replace")
+    except OSError:
+        return ""
+
+
+def test_a_server_whose_recovery_was_killed_is_found_stuck_and_started_again(home):
+    with EmbeddedServer(home, tuning=SMALL) as server:
+        remember(server.start().reveal(), "acknowledged")
+        assert not server.stuck()
+        assert any(kill_the_recovery(server) for _ in range(5)), "no recovery was caught in the act"
+        end = time.monotonic() + 20
+        while server.alive() and not (server.stuck() and server.stuck()) and time.monotonic() < end:
+            if reachable(server):
+                break
+        if server.alive() and not reachable(server):
+            assert server.stuck()
+            server.abandon()
+        if not server.alive():
+            server.start()
+        assert kept(server.start().reveal()) == ["acknowledged"]
+        assert not server.stuck()
+
+
+def test_a_child_forked_meanwhile_does_not_keep_the_lock(home):
+    with EmbeddedServer(home, tuning=SMALL) as server:
+        server.start()
+        child = os.fork()
+        if child == 0:
+            signal.pause()
+            os._exit(0)
+        try:
+            server.stop()
+            server.start()
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        assert server.alive()
+
+
+def reachable(server: EmbeddedServer) -> bool:
+    with contextlib.suppress(psycopg.OperationalError):
+        psycopg.connect(server.start().reveal(), connect_timeout=3).close()
+        return True
+    return False
 
 
 STARTER = """

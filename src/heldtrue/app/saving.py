@@ -13,6 +13,7 @@ from psycopg.conninfo import make_conninfo
 from heldtrue.app import boot, instance, maintenance
 from heldtrue.app.accounts import service_account
 from heldtrue.app.instance import DataDir
+from heldtrue.app.reach import reachable
 from heldtrue.app.services import object_store
 from heldtrue.app.settings import Settings, resolve_secret
 from heldtrue.app.version import RELEASE
@@ -50,12 +51,13 @@ def bring_back(
     uri = platform_key or f"file:{instance.default_key_dir() / instance_id.hex}.key"
     key = platform.load(uri, instance_id, data.root)
     account = service_account(service_user)
+    data.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     server = None
     if database is not None:
         server = restore.Database(dsn.admitted(resolve_secret(database).reveal()), binaries.bundled())
     return restore.restore(
         directory,
-        data.root,
+        reachable(data.root),
         key,
         entropy=secrets.token_bytes,
         keystore=keystore,

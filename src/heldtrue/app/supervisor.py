@@ -26,6 +26,8 @@ from heldtrue.kernel.secret import Secret
 GRACE = 15.0
 """Seconds that a child gets to end; more than the web process grants the answers under way."""
 DATABASE_RETRY = 2.0
+LOOK = 4.0
+"""Seconds between two looks whether the database takes anybody in."""
 ROUND = 1.0
 """Seconds between two looks at certificates and at what is due, when no signal comes."""
 
@@ -43,6 +45,14 @@ class Server(Protocol):
 
     def alive(self) -> bool:
         """Return whether it runs."""
+        ...
+
+    def stuck(self) -> bool:
+        """Return whether it runs, takes nobody in, and nothing works towards that."""
+        ...
+
+    def abandon(self) -> None:
+        """End it at once."""
         ...
 
 
@@ -66,6 +76,8 @@ class Supervisor:
     _served: bool = False
     _retiring: list[int] = field(default_factory=list)
     _server_due: float = 0.0
+    _look_due: float = 0.0
+    _stuck: bool = False
     _log: Any = field(default_factory=lambda: structlog.get_logger("heldtrue.supervisor"))
 
     def run(self) -> int:
@@ -123,7 +135,10 @@ class Supervisor:
             self.serving()
 
     def _watch_database(self) -> None:
-        if self.server is None or self.server.alive() or time.monotonic() < self._server_due:
+        if self.server is None or time.monotonic() < self._server_due:
+            return
+        if self.server.alive():
+            self._look_after_database(self.server)
             return
         self._log.error("database ended, starting it again")
         try:
@@ -133,6 +148,17 @@ class Supervisor:
             self._log.error("database did not start", why=error.message, advice=error.advice)
         else:
             self._log.info("database started again")
+
+    def _look_after_database(self, server: Server) -> None:
+        """End a postmaster that is stuck, found so twice in a row; the next round starts it again."""
+        if time.monotonic() < self._look_due:
+            return
+        self._look_due = time.monotonic() + LOOK
+        before, self._stuck = self._stuck, server.stuck()
+        if before and self._stuck:
+            self._log.error("database stuck, ending it")
+            server.abandon()
+            self._stuck = False
 
     def _watch_certificates(self) -> None:
         """Exchange the web process for one with the new certificate; both listen until the old one is done."""

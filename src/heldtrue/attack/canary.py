@@ -147,10 +147,6 @@ def _planting(sinks: Sinks, canary: Canary) -> Generator[dict[str, Callable[[], 
             for path in made:
                 path.unlink(missing_ok=True)
             admin.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(_SCHEMA)))
-            admin.execute(
-                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s", (_SLOT,)
-            )
-            admin.execute(sql.SQL("DROP PUBLICATION IF EXISTS {}").format(sql.Identifier(_PUBLICATION)))
 
 
 def begin_decoding(superuser: psycopg.Connection) -> None:

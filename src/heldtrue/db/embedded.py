@@ -111,6 +111,7 @@ class EmbeddedServer:
     def stop(self, patience: float = 30.0) -> None:
         """Shut down: clients are disconnected, the state is written out; forced after *patience* seconds."""
         if self._postmaster is not None and self._postmaster.poll() is None:
+            patience = min(patience, 1.0) if self.stuck() else patience
             for how, wait in ((signal.SIGINT, patience), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0)):
                 self._postmaster.send_signal(how)
                 try:
@@ -120,6 +121,8 @@ class EmbeddedServer:
                     continue
         self._postmaster = None
         if self._lock is not None:
+            # Closing alone would leave it with the children that were forked meanwhile and hold the same open file.
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
             self._lock.close()
             self._lock = None
 
@@ -131,6 +134,27 @@ class EmbeddedServer:
     def alive(self) -> bool:
         """Return whether the postmaster runs."""
         return self._postmaster is not None and self._postmaster.poll() is None
+
+    def stuck(self) -> bool:
+        """Return whether the postmaster runs, takes nobody in, and nothing in it works towards that.
+
+        PostgreSQL 18 can get there: when the process that recovers after a crash is itself killed, the postmaster waits
+        for processes that nobody ends. While recovery works, however long, this is False. Ask twice, some seconds
+        apart, before you believe it.
+        """
+        if not self.alive() or self._dsn is None:
+            return False
+        try:
+            psycopg.connect(self._dsn.reveal(), connect_timeout=3).close()
+        except psycopg.OperationalError:
+            return not launch.any_titled(launch.processes_in(self.cluster, "postgres"), "postgres: startup")
+        return False
+
+    def abandon(self) -> None:
+        """End a stuck postmaster at once; the next `start` clears up what it leaves and recovers."""
+        if self._postmaster is not None:
+            self._postmaster.kill()
+            self._postmaster.wait()
 
     @property
     def programs(self) -> binaries.Programs:

@@ -108,6 +108,17 @@ def processes_in(directory: Path, program: str) -> list[int]:
     return sorted(found)
 
 
+def any_titled(pids: Sequence[int], title: str) -> bool:
+    """Return whether one of *pids* shows a title that begins with *title*, as PostgreSQL's processes do."""
+    for pid in pids:
+        try:
+            if Path(f"/proc/{pid}/cmdline").read_bytes().decode("ascii", "replace").startswith(title):
+                return True
+        except OSError:
+            continue  # it ended meanwhile
+    return False
+
+
 def _lives(entry: Path) -> bool:
     state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
     return state not in {"Z", "X"}

@@ -42,11 +42,11 @@ def test_a_long_result_is_cut() -> None:
 
 
 def _arguments() -> dict[str, object]:
-    return dict(
-        attack="a.b", source_sha256="0" * 64, number=1, against=Against.CONTROL, place=Place.OBSERVE,
-        outcome=Outcome.HELD, subject="o", coverage={"n": 1}, originator="schedule", executor="heldtrue",
-        started_at=NOON, finished_at=NOON, result="It held.",
-    )  # fmt: skip
+    return {
+        "attack": "a.b", "source_sha256": "0" * 64, "number": 1, "against": Against.CONTROL, "place": Place.OBSERVE,
+        "outcome": Outcome.HELD, "subject": "o", "coverage": {"n": 1}, "originator": "schedule", "executor": "heldtrue",
+        "started_at": NOON, "finished_at": NOON, "result": "It held.",
+    }  # fmt: skip
 
 
 def test_every_schedule_and_intent_is_an_entry_the_log_takes() -> None:

@@ -14,9 +14,11 @@ import orjson
 import typer
 
 from heldtrue.app import instance
+from heldtrue.app.boot import key_uri
 from heldtrue.app.cli.client import Api
 from heldtrue.app.cli.output import Output
 from heldtrue.app.instance import DataDir
+from heldtrue.app.maintenance import settings_of
 from heldtrue.app.settings import resolve_secret
 from heldtrue.kernel.errors import SettingsError
 
@@ -68,18 +70,14 @@ class Session:
             raise SettingsError(
                 f"{self.data.root} has never been started", advice="Run `heldtrue up`, or name another --data-dir."
             )
-        return operator_file(identity.instance_id)
+        settings = settings_of(self.data, None)
+        return Path(key_uri(settings, identity).removeprefix("file:")).with_suffix(".operator")
 
     def save(self, secret: str, path: Path) -> None:
         """Write *secret* to a new file that nobody else can read."""
         if path.exists():
             raise SettingsError(f"{path} exists already", advice="Choose another name; it is not overwritten.")
         instance.write_durably(path, f"{secret}\n".encode(), 0o600)
-
-
-def operator_file(instance_id: str) -> Path:
-    """Return where the operator's first credential of an instance is, unless it was moved."""
-    return instance.default_key_dir() / f"{instance_id}.operator"
 
 
 def open_session(
