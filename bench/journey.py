@@ -14,11 +14,12 @@ import aiohttp
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
+from instance import Instance, until
+from receiver import Receiver
+
 from bench import nginx
 from bench.plot import curve
 from bench.report import OUT, row, write
-from instance import Instance, until
-from receiver import Receiver
 
 PAYLOADS = 1500
 SIZES = (1024, 16 * 1024, 128 * 1024, 1024 * 1024)

@@ -1,0 +1,1 @@
+"""Heldtrue: the security backbone of a company that sells an API, and the page that proves it."""

@@ -12,7 +12,7 @@ from heldtrue.capabilities.keystore.actions import rotate_due
 
 EVERY = timedelta(hours=1)
 REMEMBERED = timedelta(hours=24)
-"""How long an idempotency key is remembered (FORMATS 7)."""
+"""How long an idempotency key is remembered (docs/spec/problems.md)."""
 
 _log = structlog.get_logger("heldtrue.sweeps")
 

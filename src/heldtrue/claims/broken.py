@@ -186,7 +186,7 @@ def _one_key() -> list[tuple[str, object]]:
 def _no_environment() -> list[tuple[str, object]]:
     from heldtrue.crypto.sealing import Context
 
-    def context_for(self: Any, table: str, column: str, row: str, purpose: str, version: int = 1) -> Context:  # noqa: PLR0917
+    def context_for(self: Any, table: str, column: str, row: str, purpose: str, version: int = 1) -> Context:
         return Context("", self._tenant, table, column, row, purpose, version)
 
     return [("heldtrue.crypto.keyring:TenantKeyring.context_for", context_for)]

@@ -295,7 +295,7 @@ class Engine:
             store.insert_run(tx, attack.name, number, str(place), str(against), leaf, now)
         return number, now
 
-    def _conclude(  # noqa: PLR0917
+    def _conclude(
         self,
         attack: Attack,
         number: int,

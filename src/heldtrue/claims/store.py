@@ -84,7 +84,7 @@ def next_number(tx: SystemTx, attack: str) -> int:
     return tx.value("SELECT coalesce(max(number), 0) + 1 FROM heldtrue.attack_runs WHERE attack = %s", (attack,))
 
 
-def insert_run(  # noqa: PLR0917
+def insert_run(
     tx: SystemTx, attack: str, number: int, place: str, against: str, leaf: LeafId, started_at: datetime
 ) -> None:
     """Keep an intent."""
@@ -112,7 +112,7 @@ def has_result(tx: SystemTx, attack: str, number: int) -> bool:
     )
 
 
-def insert_result(  # noqa: PLR0917
+def insert_result(
     tx: SystemTx, attack: str, number: int, outcome: str, leaf: LeafId, document: Mapping[str, Any], at: datetime
 ) -> None:
     """Keep a result."""

@@ -149,7 +149,7 @@ class TenantKeyring(Guarded):
 
     __slots__ = ("_active", "_cache", "_entropy", "_environment", "_now", "_platform", "_records", "_tenant")
 
-    def __init__(  # noqa: PLR0917
+    def __init__(
         self,
         platform: PlatformKey,
         records: KeyRecords,
@@ -174,11 +174,11 @@ class TenantKeyring(Guarded):
         """Return the place of a value of this organisation and environment."""
         return Context(self._environment, self._tenant, table, column, row, purpose, version)
 
-    def seal(self, purpose: str, table: str, column: str, row: str, plaintext: bytes, version: int = 1) -> bytes:  # noqa: PLR0917
+    def seal(self, purpose: str, table: str, column: str, row: str, plaintext: bytes, version: int = 1) -> bytes:
         """Return *plaintext* sealed under the organisation's key of *purpose*, which is made when there is none."""
         return seal(self._active_key(purpose), self.context_for(table, column, row, purpose, version), plaintext)
 
-    def open(self, purpose: str, table: str, column: str, row: str, sealed: bytes, version: int = 1) -> bytes:  # noqa: PLR0917
+    def open(self, purpose: str, table: str, column: str, row: str, sealed: bytes, version: int = 1) -> bytes:
         """Return what `seal` sealed for the same purpose and place; raise `SealBrokenError` for any other."""
         key = self._tenant_key(key_id_of(sealed).value, purpose)
         return open_sealed(key, self.context_for(table, column, row, purpose, version), sealed)
@@ -227,11 +227,11 @@ class TenantKeyring(Guarded):
             advance(KeyState(row.state), KeyState.DESTROYED)
             self._records.destroy_object_key(self._tenant, key_id.value, self._now)
 
-    def seal_object(self, key: DataKey, table: str, column: str, row: str, plaintext: bytes, version: int = 1) -> bytes:  # noqa: PLR0917
+    def seal_object(self, key: DataKey, table: str, column: str, row: str, plaintext: bytes, version: int = 1) -> bytes:
         """Return *plaintext* sealed under the object's own *key*."""
         return seal(key, self.context_for(table, column, row, OBJECT, version), plaintext)
 
-    def open_object(self, key: DataKey, table: str, column: str, row: str, sealed: bytes, version: int = 1) -> bytes:  # noqa: PLR0917
+    def open_object(self, key: DataKey, table: str, column: str, row: str, sealed: bytes, version: int = 1) -> bytes:
         """Return what `seal_object` sealed for the same object and place."""
         return open_sealed(key, self.context_for(table, column, row, OBJECT, version), sealed)
 

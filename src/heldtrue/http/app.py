@@ -24,6 +24,7 @@ from heldtrue.http.refusals import MINUTE, RefusedSummary
 from heldtrue.http.requestid import Trace, begin
 from heldtrue.http.route import CacheClass, Route
 from heldtrue.http.router import Router
+from heldtrue.kernel.errors import UnavailableError
 
 T = TypeVar("T")
 log = structlog.get_logger("heldtrue.http")
@@ -87,6 +88,8 @@ class Application:
         meant = known(error)
         if isinstance(error, TruncatedBodyError):
             log.info("body cut", request=str(trace.request), route=at)
+        elif isinstance(error, UnavailableError):
+            log.warning("unavailable", request=str(trace.request), route=at, code=meant.code, why=meant.message)
         elif status_of(type(meant)) >= 500:
             log.error("failed", request=str(trace.request), route=at, code=meant.code, exc_info=error)
         problem = problem_of(meant, trace.request)

@@ -42,7 +42,7 @@ class Linked:
 class RecordAudit(Protocol):
     """Append an audit event to an organisation's ledger, in the transaction that is passed."""
 
-    def __call__(  # noqa: PLR0917 - one meaning for all who append
+    def __call__(
         self,
         tx: TenantTx | SystemTx,
         keys: TenantKeyring,

@@ -6,6 +6,8 @@ import threading
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+
 
 class Clock(Protocol):
     """Whatever tells the time; always in UTC."""
@@ -21,7 +23,7 @@ class SystemClock:
     A clock that jumps backwards would let expired credentials live again and would sort new ids before old ones.
     """
 
-    def __init__(self, not_before: datetime = datetime.min.replace(tzinfo=UTC)) -> None:
+    def __init__(self, not_before: datetime = _EARLIEST) -> None:
         """Start at *not_before* at the earliest: what an earlier process told is not untold by a restart."""
         self._last = not_before
         self._lock = threading.Lock()

@@ -30,7 +30,10 @@ from heldtrue.policy.permissions import Role, allowed
 
 
 def authenticate(database: Database, now: datetime, token: str) -> Actor:
-    """Return who holds *token* at *now*, judged afresh: shape, checksum, look-up, state, expiry (FORMATS 6)."""
+    """Return who holds *token* at *now*, judged afresh: shape, checksum, look-up, state, expiry.
+
+    The order is that of docs/spec/api-keys.md.
+    """
     tokens.parse(token)
     with database.edge() as tx:
         credential = store.find(tx, tokens.digest(token))

@@ -1,4 +1,4 @@
-"""API keys (FORMATS 6): what is remembered of them, and when they are admitted. No SQL, no HTTP."""
+"""API keys (docs/spec/api-keys.md): what is remembered of them, and when they are admitted. No SQL, no HTTP."""
 
 from __future__ import annotations
 

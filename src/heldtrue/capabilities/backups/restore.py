@@ -1,8 +1,8 @@
 """Restore a backup into an empty data directory. Nothing starts from a half: a marker lies there until the end.
 
 Tiles and checkpoints are not in a backup: the sequencer makes tiles anew from the entries, and signs nothing before the
-operator resumed the log with the last checkpoint that was published, or opened a new origin (DESIGN, "What commits
-when").
+operator resumed the log with the last checkpoint that was published, or opened a new origin (docs/architecture.md,
+"What commits when").
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Endpoints and deliveries: signed webhooks that survive a crash and never reach an inner address (FORMATS 4)."""
+"""Endpoints and deliveries: signed webhooks (docs/spec/webhooks.md) that survive a crash and shun inner addresses."""

@@ -1,4 +1,4 @@
-"""The body of a webhook (FORMATS 4): the same bytes at every attempt."""
+"""The body of a webhook (docs/spec/webhooks.md): the same bytes at every attempt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Say when a failed delivery is tried again (FORMATS 4, "Retries")."""
+"""Say when a failed delivery is tried again (docs/spec/webhooks.md, "Retries")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The secrets that deliveries to an endpoint are signed with, and their rotation with an overlap (FORMATS 4)."""
+"""The secrets that deliveries to an endpoint are signed with (docs/spec/webhooks.md), and their rotation."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ def compromise(tx: SystemTx, platform: PlatformKey, key: CryptoKeyId, now: datet
     return leaf
 
 
-def make(  # noqa: PLR0917
+def make(
     tx: SystemTx, platform: PlatformKey, purpose: Purpose, now: datetime, entropy: Entropy, log: Logger
 ) -> StoredKey:
     """Make the active key of *purpose* and log it."""

@@ -15,7 +15,7 @@ from heldtrue.kernel.errors import UnavailableError
 from heldtrue.kernel.ids import CryptoKeyId
 
 RECEIPT_TERM = timedelta(days=90)
-"""A receipt key signs for a quarter (FORMATS, section 2)."""
+"""A receipt key signs for a quarter (docs/spec/receipts.md)."""
 RECEIPT_GRACE = timedelta(days=90)
 """So long after it a receipt of its may still enter the log."""
 AHEAD = timedelta(days=1)

@@ -57,7 +57,7 @@ def add(tx: SystemTx, key: StoredKey) -> None:
     )  # fmt: skip
 
 
-def change(  # noqa: PLR0917
+def change(
     tx: SystemTx,
     key: StoredKey,
     state: str,

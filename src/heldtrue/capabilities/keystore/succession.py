@@ -16,7 +16,7 @@ from heldtrue.db.tx import Database, SystemTx
 from heldtrue.kernel.ids import Entropy
 
 
-def succeed(  # noqa: PLR0917
+def succeed(
     database: Database,
     log_dir: Path,
     platform: PlatformKey,
@@ -41,7 +41,7 @@ def succeed(  # noqa: PLR0917
     return succession
 
 
-def _open_next(  # noqa: PLR0917
+def _open_next(
     tx: SystemTx, log_dir: Path, platform: PlatformKey, now: datetime, entropy: Entropy, kept: str | None
 ) -> Succession:
     old = generations.last_word(tx, log_dir, kept)

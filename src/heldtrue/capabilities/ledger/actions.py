@@ -33,7 +33,7 @@ def append_clear(
     return leaf
 
 
-def append_tenant(  # noqa: PLR0917
+def append_tenant(
     tx: TenantTx | SystemTx,
     keys: TenantKeyring,
     tenant: TenantId,
@@ -62,7 +62,7 @@ def append_tenant(  # noqa: PLR0917
     return leaf
 
 
-def append_audit(  # noqa: PLR0917
+def append_audit(
     tx: TenantTx | SystemTx,
     keys: TenantKeyring,
     tenant: TenantId,
@@ -80,7 +80,7 @@ def append_audit(  # noqa: PLR0917
     )
 
 
-def append_refused(  # noqa: PLR0917
+def append_refused(
     tx: SystemTx,
     minute: datetime,
     count: int,

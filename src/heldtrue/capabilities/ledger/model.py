@@ -75,7 +75,7 @@ def clear_entry(kind: str, document: Mapping[str, Any]) -> bytes:
 
 
 def tenant_entry(committed: bytes) -> bytes:
-    """Return the entry of an organisation, which shows the commitment and nothing else (FORMATS, section 3)."""
+    """Return the entry of an organisation, which shows the commitment and nothing else (docs/spec/log.md)."""
     return canonicalize_entry(
         {"v": VERSION, "kind": Kind.TENANT.value, "c": base64.b64encode(committed).decode("ascii")}
     )
@@ -116,7 +116,7 @@ def unpack(packed: bytes) -> tuple[bytes, bytes]:
     return packed[1 : 1 + packed[0]], packed[1 + packed[0] :]
 
 
-def audit_document(  # noqa: PLR0917
+def audit_document(
     tenant: TenantId, environment: str, actor: Actor, request: RequestId | None, now: datetime, event: AuditEvent
 ) -> dict[str, Any]:
     """Return the document that an audit event leaves: who, what, about what, when, in which request, how it ended."""

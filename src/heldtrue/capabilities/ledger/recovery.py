@@ -1,7 +1,7 @@
 """What the log on disk and the log in the database say of each other, and what is done where they differ.
 
-Tiles and checkpoints are never restored from a backup of the database (DESIGN, "What commits when"). A database that is
-behind what was published, or that was restored, signs nothing until the operator decides.
+Tiles and checkpoints are never restored from a backup of the database (docs/architecture.md, "What commits when").
+A database that is behind what was published, or that was restored, signs nothing until the operator decides.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The sequencer: gives entries their indices, writes tiles, signs checkpoints, publishes (docs/architecture.md, "What commits when").
+"""The sequencer: gives entries their indices, writes tiles, signs checkpoints, publishes.
+
+See docs/architecture.md, "What commits when".
 
 Four durable steps follow one another, and after a crash between any two of them the next run does the rest:
 

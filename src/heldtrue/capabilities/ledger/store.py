@@ -87,7 +87,7 @@ def add_pending(tx: TenantTx | SystemTx, leaf: LeafId, entry: bytes, now: dateti
     )
 
 
-def add_document(  # noqa: PLR0917
+def add_document(
     tx: TenantTx | SystemTx,
     tenant: TenantId,
     environment: str,

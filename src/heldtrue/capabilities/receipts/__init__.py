@@ -1,1 +1,1 @@
-"""Receipts: what was forwarded, when and to whom, signed and dated by the log (FORMATS 2)."""
+"""Receipts: what was forwarded, when and to whom, signed and dated by the log (docs/spec/receipts.md)."""

@@ -1,4 +1,4 @@
-"""What a receipt says (FORMATS 2), and the links to its bundle and to the content."""
+"""What a receipt says (docs/spec/receipts.md), and the links to its bundle and to the content."""
 
 from __future__ import annotations
 
