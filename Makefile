@@ -2,6 +2,7 @@
 DATA_DIR ?= data
 LISTEN ?= 127.0.0.1:8443
 PYTEST_ARGS ?=
+UP_ARGS ?= --demo
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 
@@ -21,7 +22,7 @@ help: ## List the targets.
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
-up: .venv/.run ## Serve on LISTEN with DATA_DIR, in the foreground.
+up: .venv/.run ## Serve on LISTEN with DATA_DIR, in the foreground; UP_ARGS= to refuse the demo its loopback.
 	@exec .venv/bin/heldtrue up --data-dir $(DATA_DIR) --listen $(LISTEN) $(UP_ARGS)
 
 demo: .venv/.run ## Run one sample company through everything, against `make up`.

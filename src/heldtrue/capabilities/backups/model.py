@@ -8,8 +8,8 @@ A backup is a directory:
     objects/<name>    large bodies, as they lie in the object store: sealed already
 
 Both dumps are sealed (docs/spec/sealing.md) each under a random key of its own, which the manifest carries wrapped
-under the platform key. The manifest's HMAC key comes from the main one, so nobody without the platform key makes or alters
-a backup, nor completes one; an Ed25519 signature would let others check what only that key's holder can use.
+under the platform key. The manifest's HMAC key comes from the main one, so nobody without the platform key makes or
+alters a backup; an Ed25519 signature would let others check what only that key's holder can use.
 """
 
 from __future__ import annotations
