@@ -2,11 +2,12 @@
 DATA_DIR ?= data
 LISTEN ?= 127.0.0.1:8443
 PYTEST_ARGS ?=
+WORKERS ?= 2
 UP_ARGS ?= --demo
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 
-.PHONY: help up demo test test-deps check format bench claims docs lock sbom audit clean
+.PHONY: help up demo soak test test-deps check format bench claims docs lock sbom audit clean
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -32,7 +33,7 @@ test-deps: ## Install what the tests need from the system (root or sudo) and fro
 	@sh tools/test-deps
 
 test: .venv/.dev test-deps ## Run every test; installs what it needs; about ten minutes on two cores.
-	@start=$$(date +%s); $(PY) -m pytest $(PYTEST_ARGS); code=$$?; \
+	@start=$$(date +%s); $(PY) -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS); code=$$?; \
 	echo "make test took $$(( $$(date +%s) - start )) s"; exit $$code
 
 check: .venv/.dev ## Lint, strict types, import contracts, dependency audit.
@@ -64,3 +65,6 @@ lock: .venv/.run ## Resolve and pin the dependencies anew.
 
 clean: ## Remove the environment and what tests and benchmarks wrote; never DATA_DIR.
 	@rm -rf .venv bench/out dist .hypothesis tests/interop/js/node_modules tests/browser/node_modules
+
+soak: .venv/.dev ## Kill the running product 200 times while it takes 4,000 payloads (about half an hour).
+	@KILLS=200 PAYLOADS=4000 $(PY) -m pytest -s tests/drills/test_journey_kill9.py

@@ -57,8 +57,6 @@ def site() -> Generator[str]:
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
             content, kind = ASSETS.get(path.removeprefix("/assets/"), (pages.get(path), "text/html; charset=utf-8"))
-            if path == "/favicon.ico":
-                content, kind = b"", "image/x-icon"
             self.send_response(200 if content is not None else 404)
             for name, value in protective(kind, CacheClass.PAGE):
                 if name != "strict-transport-security":

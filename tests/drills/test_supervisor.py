@@ -125,6 +125,17 @@ def test_an_unknown_setting_names_the_nearest(tmp_path: Path) -> None:
     assert "Did you mean listen?" in said
 
 
+def test_a_database_that_would_not_prove_who_it_is_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    dsn = tmp_path / "dsn"
+    dsn.write_text("postgresql://app:hunter2@db.example/app")
+    dsn.chmod(0o600)
+    status, said = refused(tmp_path, "--database", f"file:{dsn}")
+    assert status == 2
+    assert "sslmode=verify-full" in said
+    assert "hunter2" not in said
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_taken_port_is_an_error_before_anything_starts(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0), reuse_port=True) as other:
         second = Instance(tmp_path, port=other.getsockname()[1])

@@ -178,8 +178,8 @@ def test_a_run_that_was_announced_and_never_completed_is_a_failure_at_the_next_s
     with pytest.raises(KeyboardInterrupt):
         engine.run_one(ATTACKS["g.one"], Against.CONTROL)
     again = world.engine(catalogue)
-    assert again.recover(world.clock.now()) == 1
-    assert again.recover(world.clock.now()) == 0
+    assert again._book.recover(world.clock.now()) == 1
+    assert again._book.recover(world.clock.now()) == 0
     assert world.state(catalogue) == {"g.claim_one": State.FAILING}
     with world.database.system() as tx:
         row = store.evidence(tx, "g.one", 1)
@@ -188,19 +188,30 @@ def test_a_run_that_was_announced_and_never_completed_is_a_failure_at_the_next_s
     assert world.replay().problems == []
 
 
+def test_starting_concludes_what_a_crash_left(world: World) -> None:
+    catalogue = a_catalogue("g.one")
+    world.engine(catalogue)._book.announce(ATTACKS["g.one"], Against.CONTROL, Place.OBSERVE)
+    world.engine(catalogue).step(world.clock.now())
+    with world.database.system() as tx:
+        assert store.open_runs(tx) == []
+        row = store.evidence(tx, "g.one", 1)
+    assert row is not None
+    assert row.evidence["outcome"] == "missing"
+
+
 def test_a_calibration_under_way_elsewhere_is_not_called_missing(world: World) -> None:
     engine = world.engine(a_catalogue("g.one"))
-    engine._announce(ATTACKS["g.one"], Against.BROKEN, Place.SCRATCH)
-    assert engine.recover(world.clock.now()) == 0
-    assert engine.recover(world.clock.now() + HOUR) == 1
+    engine._book.announce(ATTACKS["g.one"], Against.BROKEN, Place.SCRATCH)
+    assert engine._book.recover(world.clock.now()) == 0
+    assert engine._book.recover(world.clock.now() + HOUR) == 1
 
 
 def test_a_result_is_written_once(world: World) -> None:
     engine = world.engine(a_catalogue("g.one"))
-    number, started = engine._announce(ATTACKS["g.one"], Against.CONTROL, Place.OBSERVE)
-    assert engine.recover(world.clock.now()) == 1
+    number, started = engine._book.announce(ATTACKS["g.one"], Against.CONTROL, Place.OBSERVE)
+    assert engine._book.recover(world.clock.now()) == 1
     late = held("late", probes=1)
-    engine._conclude(
+    engine._book.conclude(
         ATTACKS["g.one"], number, Against.CONTROL, Place.OBSERVE, late, "schedule", started, world.clock.now()
     )
     world.publish()
@@ -263,11 +274,30 @@ def test_light_attacks_do_not_wait_for_heavy_ones(world: World) -> None:
 
 
 def test_schedules_are_logged_when_they_change_and_only_then(world: World) -> None:
-    assert world.engine(a_catalogue("g.one", "g.two")).publish(world.clock.now()) == 2
-    assert world.engine(a_catalogue("g.one", "g.two")).publish(world.clock.now()) == 0
-    assert world.engine(a_catalogue("g.one", "g.two", max_age=2 * HOUR)).publish(world.clock.now()) == 2
-    assert world.engine(a_catalogue("g.one", max_age=2 * HOUR)).publish(world.clock.now()) == 1  # withdrawn
-    assert world.engine(a_catalogue("g.one", max_age=2 * HOUR)).publish(world.clock.now()) == 0
+    assert (
+        world.engine(a_catalogue("g.one", "g.two"))._book.publish(a_catalogue("g.one", "g.two"), world.clock.now()) == 2
+    )
+    assert (
+        world.engine(a_catalogue("g.one", "g.two"))._book.publish(a_catalogue("g.one", "g.two"), world.clock.now()) == 0
+    )
+    assert (
+        world.engine(a_catalogue("g.one", "g.two", max_age=2 * HOUR))._book.publish(
+            a_catalogue("g.one", "g.two", max_age=2 * HOUR), world.clock.now()
+        )
+        == 2
+    )
+    assert (
+        world.engine(a_catalogue("g.one", max_age=2 * HOUR))._book.publish(
+            a_catalogue("g.one", max_age=2 * HOUR), world.clock.now()
+        )
+        == 1
+    )  # withdrawn
+    assert (
+        world.engine(a_catalogue("g.one", max_age=2 * HOUR))._book.publish(
+            a_catalogue("g.one", max_age=2 * HOUR), world.clock.now()
+        )
+        == 0
+    )
     world.publish()
     replay = world.replay()
     assert set(replay.standings(world.clock.now())) == {"g.claim_one"}
@@ -277,7 +307,9 @@ def test_schedules_are_logged_when_they_change_and_only_then(world: World) -> No
 def test_nothing_counts_before_it_is_under_a_signed_checkpoint(world: World) -> None:
     catalogue = a_catalogue("g.one")
     board = Board(catalogue)
+    world.publish()
     world.engine(catalogue).step(world.clock.now())
+    keystore.sequencer(world.database, world.tiles, world.platform, world.clock).assign()
     with world.database.system() as tx:
         (before,) = board.refresh(tx, world.clock.now()).verdicts
     world.publish()

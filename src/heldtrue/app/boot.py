@@ -15,7 +15,7 @@ from heldtrue.app.accounts import Account, service_account
 from heldtrue.app.instance import DataDir, Identity, Lock
 from heldtrue.app.listener import CertificateFiles
 from heldtrue.app.pulse import Pulse
-from heldtrue.app.reach import reachable
+from heldtrue.app.reach import leave, reachable
 from heldtrue.app.settings import Settings, resolve_secret
 from heldtrue.crypto import platform
 from heldtrue.crypto.platform import PlatformKey
@@ -51,6 +51,12 @@ class Home:
     authorities: str | None = None
     """What destinations may be vouched for by beside the system's authorities, as PEM."""
 
+    def close(self) -> None:
+        """Let the next copy in."""
+        if self.data.root != self.shown:
+            leave(self.data.root)
+        self.lock.release()
+
     @property
     def operator_file(self) -> Path:
         """Where the operator's first credential goes."""
@@ -84,6 +90,8 @@ def open_home(settings: Settings, path: Path) -> Home:
     """Take the lock on the data directory *path* and return the instance in it, made when there is none."""
     now = datetime.now(UTC)
     authorities = _authorities(settings.destinations.ca_file)
+    if settings.database != "embedded":
+        external(settings)  # judged before anything is made
     account = service_account(settings.service_user)
     data = instance.prepare(path, (account.uid, account.gid) if account else None)
     shown, lock = data.root, Lock(data)
@@ -139,7 +147,7 @@ def database(
         server = EmbeddedServer(home.data.root, client_group=group, programs=programs, tuning=tuning)
         admin = server.start()
     else:
-        admin = dsn.admitted(resolve_secret(home.settings.database).reveal())
+        admin = external(home.settings)
     try:
         dsns = roles.establish(admin, secrets.token_bytes)
         known = list(migrations) or migrate.shipped()
@@ -148,6 +156,11 @@ def database(
     finally:
         if server is not None:
             server.stop()
+
+
+def external(settings: Settings) -> Secret[str]:
+    """Return the DSN of the operator's own database; raise `SettingsError` unless it proves who it is."""
+    return dsn.admitted(resolve_secret(settings.database).reveal())
 
 
 def certificate_files(home: Home) -> CertificateFiles:

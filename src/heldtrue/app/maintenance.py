@@ -30,7 +30,7 @@ def stopped(path: Path, config: Path | None = None) -> Generator[tuple[Home, boo
         with boot.database(home) as base:
             yield home, base
     finally:
-        home.lock.release()
+        home.close()
 
 
 def settings_of(data: DataDir, config: Path | None) -> Settings:

@@ -54,9 +54,6 @@ class WorkerMetrics:
         self.rounds = Counter(
             "heldtrue_worker_rounds_total", "Rounds of a part of the worker.", ["part"], registry=self._registry
         )
-        self.failures = Counter(
-            "heldtrue_worker_failures_total", "Rounds that failed and were repeated.", ["part"], registry=self._registry
-        )
         self.clock_behind = Gauge(
             "heldtrue_clock_behind_seconds",
             "How far the machine's clock is behind what was told.",

@@ -6,6 +6,7 @@ namespace of their own, at a path whose parents they may cross; nothing changes 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 from heldtrue.kernel.errors import SettingsError
 
 _CLONE_NEWNS = 0x20000
+_MNT_DETACH = 2
 _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
 PLACE = Path("/run/heldtrue")
 
@@ -41,6 +43,13 @@ def reachable(path: Path, place: Path = PLACE) -> Path:
             advice="Choose a data directory below /var/lib, or run `chmod o+x` on its parents.",
         ) from error
     return alias
+
+
+def leave(alias: Path) -> None:
+    """Take the way away again, as far as this process sees it; the next start would use what is left of it."""
+    ctypes.CDLL(None).umount2(os.fsencode(alias), _MNT_DETACH)
+    with contextlib.suppress(OSError):
+        alias.rmdir()
 
 
 def _bind(path: Path, alias: Path) -> None:

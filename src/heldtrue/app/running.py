@@ -84,7 +84,7 @@ def up(settings: Settings, path: Path, *, demo: bool, say: Say, serving: Callabl
                 with _noted(home, demo=demo):
                     return supervisor.run()
     finally:
-        home.lock.release()
+        home.close()
 
 
 def _with_demo(home: Home) -> Home:

@@ -146,6 +146,16 @@ def request(route: Route, ids: Mapping[str, str]) -> Request:
     return Request(route.method, path, body, headers)
 
 
+def served(arena: Arena, asked: Request, token: Any) -> Reply:
+    """Send *asked* and return the reply; ask again while it says that the log has not caught up (503)."""
+
+    def look() -> Reply | None:
+        reply = asked.send(arena.caller, token)
+        return None if reply.status == 503 else reply
+
+    return arena.until(f"an answer to {asked.method} {asked.path}", look)
+
+
 def in_order(routes: tuple[Route, ...]) -> list[Route]:
     """Return *routes* with those that end things last."""
 

@@ -7,33 +7,26 @@ as a failure. The engine keeps nothing that matters; schedules, runs and results
 from __future__ import annotations
 
 import asyncio
-import platform as machine
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import structlog
 
 from heldtrue.attack import Attack, Finding, Outcome, Place
-from heldtrue.capabilities.keystore.actions import active_signing_key
-from heldtrue.capabilities.ledger.actions import append_clear
 from heldtrue.claims import documents, store
+from heldtrue.claims.book import TICK, Book
 from heldtrue.claims.catalogue import Catalogue
 from heldtrue.claims.laboratory import Runner
 from heldtrue.claims.model import Against
-from heldtrue.crypto.integrity import attach_proof
 from heldtrue.crypto.platform import PlatformKey
-from heldtrue.crypto.signing import multikey
-from heldtrue.db.tx import Database, SystemTx
+from heldtrue.db.tx import Database
 from heldtrue.kernel.clock import Clock
 from heldtrue.kernel.errors import UnavailableError
 from heldtrue.kernel.ids import Entropy
 
-TICK = timedelta(milliseconds=1)
-"""The least that lies between two entries of one attack, so that the log keeps their order."""
 POLL = 1.0
 JITTER = 0.1
 RETRY = timedelta(minutes=2)
@@ -86,12 +79,25 @@ class EngineServices:
     pause_file: Path
     """While this file exists, nothing is attacked."""
 
+    def book(self) -> Book:
+        """Return what writes into the log."""
+        return Book(
+            database=self.database,
+            platform=self.platform,
+            clock=self.clock,
+            entropy=self.entropy,
+            attacks=self.attacks,
+            origin=self.origin,
+            version=self.version,
+        )
+
 
 class Engine:
     """Attacks what is due; one an instance."""
 
     def __init__(self, services: EngineServices, budget: Budget | None = None) -> None:
         self._services = services
+        self._book = services.book()
         self._budget = budget or Budget()
         self._due: dict[str, datetime] = {}
         self._calibrate_at: dict[str, datetime] = {}
@@ -153,10 +159,10 @@ class Engine:
         scratch = attack.place is Place.SCRATCH or against is Against.BROKEN
         place = Place.SCRATCH if scratch else attack.place
         with self._locks.setdefault(attack.name, threading.Lock()):
-            number, started = self._announce(attack, against, place)
+            number, started = self._book.announce(attack, against, place)
             finding = services.runner.run(attack, against)
             finished = max(services.clock.now(), started + TICK)
-            self._conclude(attack, number, against, place, finding, originator, started, finished)
+            self._book.conclude(attack, number, against, place, finding, originator, started, finished)
         self._plan(attack, against, finding, finished)
         log = _log.info if finding.held != (against is Against.BROKEN) else _log.warning
         log("attacked", attack=attack.name, run=number, against=str(against), outcome=str(finding.outcome))
@@ -181,69 +187,14 @@ class Engine:
                 return
             with self._services.database.system() as tx:
                 left = {row.attack for row in store.open_runs(tx)}
-            self.recover(now)
-            self.publish(now)
+            self._book.recover(now)
+            self._book.publish(self._services.catalogue, now)
             with self._services.database.system() as tx:
                 starts = {row.attack: row.started_at for row in store.last_starts(tx)}
             for name, cadence in self._cadence.items():
                 last = starts.get(name)
                 self._due[name] = now if last is None or name in left else min(last + cadence, now + cadence)
             self._ready = True
-
-    def recover(self, now: datetime) -> int:
-        """Give every run that was announced and never completed the result `missing`; return how many.
-
-        Runs against broken controls are left alone while they may still go on: they are started from elsewhere too.
-        """
-        services = self._services
-        with services.database.system() as tx:
-            left = store.open_runs(tx)
-        count = 0
-        for row in left:
-            attack = services.attacks.get(row.attack)
-            patience = timedelta(minutes=5) if attack is None else attack.limit + timedelta(minutes=5)
-            if row.against != Against.CONTROL and now - row.started_at < patience:
-                continue
-            source = attack.source_sha256 if attack else "0" * 64
-            document = documents.evidence(
-                attack=row.attack,
-                source_sha256=source,
-                number=row.number,
-                against=Against(row.against),
-                place=Place(row.place),
-                outcome=Outcome.MISSING,
-                subject=services.origin,
-                coverage={"runs": 1},
-                originator="recovery",
-                executor=self._executor(),
-                started_at=row.started_at,
-                finished_at=max(now, row.started_at + TICK),
-                result="The run was announced, and its process ended before it had a result.",
-            )
-            count += self._log_evidence(document, max(now, row.started_at + TICK))
-        return count
-
-    def publish(self, now: datetime) -> int:
-        """Log the schedule of every claim whose promise changed; return how many were logged."""
-        services = self._services
-        published = 0
-        with services.database.system() as tx:
-            known = {row.claim: row.schedule for row in store.newest_schedules(tx)}
-            for claim in services.catalogue.claims:
-                document = documents.schedule(claim, services.attacks, now)
-                if claim.id not in known or not documents.same_schedule(known[claim.id], document):
-                    self._log_schedule(tx, claim.id, document, now)
-                    published += 1
-            for gone in known.keys() - {claim.id for claim in services.catalogue.claims}:
-                if not known[gone].get("withdrawn"):
-                    document = {**known[gone], "withdrawn": True, "at": documents.stamp(now)}
-                    self._log_schedule(tx, gone, document, now)
-                    published += 1
-        return published
-
-    def _log_schedule(self, tx: SystemTx, claim: str, document: Mapping[str, Any], now: datetime) -> None:
-        leaf = append_clear(tx, "schedule", document, now, self._services.entropy)
-        store.insert_schedule(tx, claim, leaf, document, now)
 
     # ------------------------------------------------------------ choosing
 
@@ -279,66 +230,6 @@ class Engine:
         wait = cadence if finding.held else min(cadence, RETRY)
         share = int.from_bytes(self._services.entropy(4)) / 2**32
         self._due[attack.name] = now + wait * (1 - JITTER * share)
-
-    # ------------------------------------------------------------ logging
-
-    def _announce(self, attack: Attack, against: Against, place: Place) -> tuple[int, datetime]:
-        services = self._services
-        with services.database.system() as tx:
-            store.lock_attack(tx, attack.name)
-            number = store.next_number(tx, attack.name)
-            last = store.last_moment(tx, attack.name)
-            now = services.clock.now()
-            now = now if last is None else max(now, last + TICK)
-            document = documents.intent(attack, number, against, place, now)
-            leaf = append_clear(tx, "intent", document, now, services.entropy)
-            store.insert_run(tx, attack.name, number, str(place), str(against), leaf, now)
-        return number, now
-
-    def _conclude(
-        self,
-        attack: Attack,
-        number: int,
-        against: Against,
-        place: Place,
-        finding: Finding,
-        originator: str,
-        started: datetime,
-        finished: datetime,
-    ) -> None:
-        document = documents.evidence(
-            attack=attack.name,
-            source_sha256=attack.source_sha256,
-            number=number,
-            against=against,
-            place=place,
-            outcome=finding.outcome,
-            subject=self._services.origin,
-            coverage=finding.coverage,
-            originator=originator,
-            executor=self._executor(),
-            started_at=started,
-            finished_at=finished,
-            result=finding.detail,
-        )
-        self._log_evidence(document, finished)
-
-    def _log_evidence(self, document: dict[str, Any], now: datetime) -> bool:
-        """Sign and log a result; return False where the run has one already."""
-        services = self._services
-        with services.database.system() as tx:
-            store.lock_attack(tx, document["attack"])
-            if store.has_result(tx, document["attack"], document["number"]):
-                return False
-            key = active_signing_key(tx, services.platform, "evidence", now)
-            method = f"https://{services.origin}#{multikey(key.public)}"
-            signed = attach_proof(document, key, now, method)
-            leaf = append_clear(tx, "evidence", signed, now, services.entropy)
-            store.insert_result(tx, document["attack"], document["number"], document["outcome"], leaf, signed, now)
-        return True
-
-    def _executor(self) -> str:
-        return f"heldtrue {self._services.version}, Python {machine.python_version()}"
 
 
 def calibrate(engine: Engine, names: Iterable[str] | None = None, *, again: bool = False) -> list[Done]:

@@ -182,6 +182,7 @@ class _Far:
 
     def serve(self) -> int:
         """Serve until the near end is gone."""
+        _sweep(self._home)
         heard = b""
         while True:
             timeout = min((c.deadline - time.monotonic() for c in self._children.values()), default=None)
@@ -276,9 +277,17 @@ def _end_after(parent: int, main: Callable[[], int]) -> None:
 
 
 def _make_scratch(home: Path | None) -> Path:
-    directory = Path(tempfile.mkdtemp(prefix=broken.PREFIX, dir=home))
+    directory = Path(tempfile.mkdtemp(prefix=f"{broken.PREFIX}{os.getpid()}-", dir=home))
     directory.chmod(0o711)
     return directory
+
+
+def _sweep(home: Path | None) -> None:
+    """Remove what laboratories that are gone left: they were killed, and their runs with them."""
+    for left in Path(home or tempfile.gettempdir()).glob(f"{broken.PREFIX}*-*"):
+        maker = left.name.removeprefix(broken.PREFIX).partition("-")[0]
+        if maker.isdigit() and left.lstat().st_uid == os.geteuid() and not Path(f"/proc/{maker}").exists():
+            _remove(left)
 
 
 def _remove(directory: Path) -> None:

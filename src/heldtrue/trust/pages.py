@@ -17,6 +17,7 @@ FAILURES_SHOWN = 12
 _HERE = files(__package__ or "heldtrue.trust")
 ASSETS: dict[str, tuple[bytes, str]] = {
     "heldtrue.css": (_HERE.joinpath("static/heldtrue.css").read_bytes(), "text/css; charset=utf-8"),
+    "mark.svg": (_HERE.joinpath("static/mark.svg").read_bytes(), "image/svg+xml"),
     **{
         f"fonts/{name}.woff2": (_HERE.joinpath(f"static/fonts/{name}.woff2").read_bytes(), "font/woff2")
         for name in ("newsreader", "inter", "jetbrains-mono")

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -104,18 +105,19 @@ def test_a_question_that_fails_or_hangs_is_an_error() -> None:
         ask(hangs, None, seconds=0.2)
 
 
-def test_a_child_dies_with_its_parent() -> None:
-    program = """
+def test_a_child_dies_with_its_parent(tmp_path: Path) -> None:
+    program = f"""
 import os, signal
 from heldtrue.app.processes import Child
 child = Child("sleeper", lambda ready: (ready(), signal.pause())[0] or 0, None)
 child.start()
 while not child.ready:
     child.poll()
-print(child.pid, flush=True)
+open({str(tmp_path / "pid")!r}, "w").write(str(child.pid))
 os.kill(os.getpid(), signal.SIGKILL)
 """
-    pid = int(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False).stdout)
+    subprocess.run([sys.executable, "-c", program], stdout=subprocess.DEVNULL, check=False, timeout=60)
+    pid = int((tmp_path / "pid").read_text())
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         try:
@@ -126,6 +128,7 @@ os.kill(os.getpid(), signal.SIGKILL)
         os.close(handle)
         if ended:
             return
+    os.kill(pid, signal.SIGKILL)
     raise AssertionError(f"{pid} lives on")
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from heldtrue.attack import Attack, AttackHinderedError, Finding, Place, broken, held
+from heldtrue.claims.broken import PREFIX
 from heldtrue.claims.laboratory import Laboratory
 from heldtrue.claims.model import Against
 from heldtrue.db import dsn
@@ -91,6 +92,7 @@ TABLE = {
 
 def main() -> None:
     home = Path(tempfile.mkdtemp())
+    (home / f"{PREFIX}999999999-left").mkdir()  # of a laboratory that was killed
     with Laboratory.open(TABLE, Arenas(), home) as laboratory:
         for name, tried in TABLE.items():
             began = time.monotonic()

@@ -9,6 +9,7 @@ import pytest
 
 from heldtrue.attack import AttackHinderedError
 from heldtrue.claims import broken
+from heldtrue.claims.broken.permit import nothing_before
 from heldtrue.db import dsn
 from heldtrue.kernel.errors import SettingsError
 
@@ -33,7 +34,7 @@ def test_a_live_directory_gets_no_permit(tmp_path: Path) -> None:
 def test_a_permit_holds_in_no_other_process(tmp_path: Path) -> None:
     foreign = broken.Permit(scratch(tmp_path), os.getpid() + 1)
     for control in broken.CONTROLS.values():
-        if control.before is not broken._nothing_before:
+        if control.before is not nothing_before:
             with pytest.raises(broken.NotScratchError), control.before(foreign):
                 raise AssertionError("it was broken")
 

@@ -6,10 +6,8 @@ import asyncio
 import socket
 import ssl
 import tempfile
-import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from heldtrue.attack import Attack, AttackHinderedError, Finding, Place, judged
 from heldtrue.attack.arena import Arena
+from heldtrue.attack.receiver import BODY, OK, Receiver
 from heldtrue.capabilities.deliveries.addresses import AllowList
 from heldtrue.capabilities.deliveries.dialer import Dialer, Response
 from heldtrue.capabilities.deliveries.model import check_url
@@ -27,53 +26,6 @@ from heldtrue.kernel.errors import HeldtrueError
 from heldtrue_verify import webhook as helper
 
 BRIEF = timedelta(seconds=3)
-BODY = b'{"type":"probe","timestamp":"2026-01-01T00:00:00.000Z","data":{"amount":1200}}'
-_OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-
-
-@dataclass
-class _Receiver:
-    """A server on loopback that says how many bodies it was given."""
-
-    context: ssl.SSLContext | None
-    host: str = "127.0.0.1"
-    reply: bytes = _OK
-    bodies: int = 0
-    connections: int = 0
-    port: int = 0
-    _listener: socket.socket | None = field(default=None)
-
-    @contextmanager
-    def serving(self) -> Generator[_Receiver]:
-        """Serve until the block ends."""
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        with socket.create_server((self.host, 0), family=family) as listener:
-            self.port = listener.getsockname()[1]
-            self._listener = listener
-            thread = threading.Thread(target=self._serve, args=(listener,), daemon=True)
-            thread.start()
-            try:
-                yield self
-            finally:
-                with suppress(OSError):
-                    listener.shutdown(socket.SHUT_RDWR)
-                thread.join(2.0)
-
-    def _serve(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                link, _ = listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            with suppress(OSError), link:
-                link.settimeout(2.0)
-                with self.context.wrap_socket(link, server_side=True) if self.context else link as talk:
-                    got = b""
-                    while BODY not in got and (piece := talk.recv(65536)):
-                        got += piece
-                    self.bodies += BODY in got
-                    talk.sendall(self.reply)
 
 
 def unverified_hop(arena: Arena) -> Finding:
@@ -82,12 +34,12 @@ def unverified_hop(arena: Arena) -> Finding:
         now = arena.clock.now()
         ours = ensure_local_authority(Path(made) / "ours", now)
         other = ensure_local_authority(Path(made) / "other", now)
-        sound = _Receiver(_serving(ours.cert, ours.key))
+        sound = Receiver(_serving(ours.cert, ours.key))
         bad = {
-            "a certificate of an unknown authority": (_Receiver(_serving(other.cert, other.key)), "https"),
-            "a certificate for another name": (_Receiver(_serving(ours.cert, ours.key), host="127.0.0.2"), "https"),
-            "no TLS at all, behind an https address": (_Receiver(None), "https"),
-            "no TLS at all, behind an http address": (_Receiver(None), "http"),
+            "a certificate of an unknown authority": (Receiver(_serving(other.cert, other.key)), "https"),
+            "a certificate for another name": (Receiver(_serving(ours.cert, ours.key), host="127.0.0.2"), "https"),
+            "no TLS at all, behind an https address": (Receiver(None), "https"),
+            "no TLS at all, behind an http address": (Receiver(None), "http"),
         }
         faults: list[str] = []
         with sound.serving():
@@ -99,12 +51,12 @@ def unverified_hop(arena: Arena) -> Finding:
                 response = _post(f"{scheme}://{receiver.host}:{receiver.port}/", ours.ca)
             if receiver.bodies or response.delivered:
                 faults.append(f"A receiver with {what} was given the body.")
-        onward = _Receiver(None)
+        onward = Receiver(None)
         with onward.serving():
             location = f"location: http://127.0.0.1:{onward.port}/\r\n".encode()
-            turning = _Receiver(
+            turning = Receiver(
                 _serving(ours.cert, ours.key),
-                reply=_OK.replace(b"200 OK", b"307 Go").replace(b"content", location + b"content", 1),
+                reply=OK.replace(b"200 OK", b"307 Go").replace(b"content", location + b"content", 1),
             )
             with turning.serving():
                 _post(f"https://127.0.0.1:{turning.port}/", ours.ca)
@@ -157,7 +109,7 @@ class _Rebinding(AbstractResolver):
 
 def inward(arena: Arena) -> Finding:
     """Aim the dialer, as it is with nothing allowed, at our own network in every notation."""
-    trap, trap6 = _Receiver(None), _Receiver(None, host="::1")
+    trap, trap6 = Receiver(None), Receiver(None, host="::1")
     with trap.serving(), _maybe(trap6) as six:
         loopback = [
             f"https://127.0.0.1:{trap.port}/", f"https://localhost:{trap.port}/", f"https://2130706433:{trap.port}/",
@@ -201,7 +153,7 @@ async def _aim(url: str, rebinding: bool, arena: Arena) -> Response:
 
 
 @contextmanager
-def _maybe(receiver: _Receiver) -> Generator[bool]:
+def _maybe(receiver: Receiver) -> Generator[bool]:
     """Serve on IPv6 where the machine has it; say whether it does."""
     try:
         with socket.create_server((receiver.host, 0), family=socket.AF_INET6):
@@ -282,6 +234,7 @@ ATTACKS = (
         ),
         run=unverified_hop,
         breaks="dialer-without-verification",
+        needs=("heldtrue.attack.receiver",),
     ),
     Attack(
         name="deliveries.inward",
@@ -293,6 +246,7 @@ ATTACKS = (
         ),
         run=inward,
         breaks="dialer-without-judgement",
+        needs=("heldtrue.attack.receiver",),
         limit=timedelta(seconds=120),
     ),
     Attack(

@@ -12,7 +12,7 @@ from psycopg import sql
 from heldtrue.attack import Attack, AttackHinderedError, Finding, Place, judged
 from heldtrue.attack.arena import Arena
 from heldtrue.attack.sql import as_role, table, touched
-from heldtrue.attack.stock import in_order, request, stock
+from heldtrue.attack.stock import in_order, request, served, stock
 from heldtrue.capabilities.ledger import actions, store
 from heldtrue.db.tx import TenantTx
 from heldtrue.http.route import Realm, Route
@@ -171,7 +171,7 @@ def unrecorded_call(arena: Arena) -> Finding:
     calls: list[tuple[Route, str, int]] = []
     for route in in_order(arena.api):
         token = arena.operator() if route.realm is Realm.OPERATOR else one.admin
-        reply = request(route, had.ids).send(arena.caller, token)
+        reply = served(arena, request(route, had.ids), token)
         identity = reply.header("request-id")
         if identity is None:
             raise AttackHinderedError(f"{route.at} answered without a Request-Id")

@@ -10,7 +10,7 @@ from psycopg import errors, sql
 from heldtrue.attack import Attack, AttackHinderedError, Finding, Place, judged
 from heldtrue.attack.arena import Arena, Probe
 from heldtrue.attack.sql import as_role, table, touched
-from heldtrue.attack.stock import Stock, in_order, request, retire, stock
+from heldtrue.attack.stock import Stock, in_order, request, retire, served, stock
 from heldtrue.http.route import Realm
 from heldtrue.kernel.secret import Secret
 
@@ -56,7 +56,7 @@ def foreign_routes(arena: Arena) -> Finding:
 def _must_serve(arena: Arena, probe: Probe, had: Stock) -> None:
     """Make the same requests as the owner: what is refused to everybody is no refusal of strangers."""
     for route in in_order(tuple(r for r in arena.api if r.realm is Realm.TENANT)):
-        reply = request(route, had.ids).send(arena.caller, probe.admin)
+        reply = served(arena, request(route, had.ids), probe.admin)
         if reply.status >= 400 and reply.status != 409:
             raise AttackHinderedError(f"{route.at} answered {reply.status} to the owner as well")
 
