@@ -14,7 +14,7 @@ from heldtrue.crypto.signing import SigningKey
 from heldtrue.kernel.errors import BadInputError
 
 NOW = datetime(2026, 11, 1, 12, 0, 0, 123456, tzinfo=UTC)
-KEY = SigningKey.generate(secrets.token_bytes, NOW)
+KEY = SigningKey.generate(lambda count: bytes(range(count)), NOW)
 DOCUMENT: dict[str, Any] = {"id": "rec_1", "size": 3, "parts": [{"a": 1, "b": None}], "text": "é"}
 SIGNED = attach_proof(DOCUMENT, KEY, NOW, "https://example.org#key")
 
