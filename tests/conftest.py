@@ -141,7 +141,7 @@ def tenant_pair(database: Database, make_tenant: MakeTenant) -> tuple[TenantId, 
     return make_tenant(database), make_tenant(database)
 
 
-# ---------------------------------------------------------------- the longest files first, so that both cores end together
+# ---------------------------------------------------------------- the longest files first: both cores end together
 
 _LONGEST = ("test_journey_kill9.py", "test_claims_broken.py", "test_supervisor.py", "test_command_line.py")
 
