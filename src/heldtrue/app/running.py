@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from types import FrameType
 
 import msgspec
 import orjson
@@ -47,6 +50,7 @@ def up(settings: Settings, path: Path, *, demo: bool, say: Say, serving: Callabl
 
     With *demo* deliveries may go to 127.0.0.1, where `heldtrue demo` receives them under an authority of its own.
     """
+    asked = _hear_early_stops()
     home = boot.open_home(settings, path)
     try:
         if demo:
@@ -80,11 +84,27 @@ def up(settings: Settings, path: Path, *, demo: bool, say: Say, serving: Callabl
                     certificate=certificate,
                     serving=lambda: serving(_announce(home, prepared, demo=demo)),
                     upkeep=_Upkeep(home, files).round,
+                    stop_asked=asked.is_set,
                 )
                 with _noted(home, demo=demo):
                     return supervisor.run()
     finally:
         home.close()
+
+
+def _hear_early_stops() -> threading.Event:
+    """Return what is set when Ctrl-C comes before the supervisor listens.
+
+    The interrupt itself ends the start, unless it is raised inside a finaliser or a callback, where Python drops it.
+    """
+    asked = threading.Event()
+
+    def heard(_number: int, _frame: FrameType | None) -> None:
+        asked.set()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, heard)
+    return asked
 
 
 def _with_demo(home: Home) -> Home:

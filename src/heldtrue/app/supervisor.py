@@ -71,6 +71,8 @@ class Supervisor:
     """Called once, when both children are ready for the first time."""
     upkeep: Callable[[], None] = lambda: None
     """Called every round."""
+    stop_asked: Callable[[], bool] = lambda: False
+    """Whether a signal to stop came before `run` listened."""
     _stopping: int = 0
     _reload: bool = False
     _served: bool = False
@@ -86,9 +88,11 @@ class Supervisor:
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
             signal.signal(number, self._signalled)
+        self._stopping = max(self._stopping, int(self.stop_asked()))
         try:
-            self.worker.start()
-            self.web.start()
+            if not self._stopping:
+                self.worker.start()
+                self.web.start()
             while not self._stopping:
                 self._round()
                 if select.select([reader], [], [], 0.05 if self._unsettled() else ROUND)[0]:
