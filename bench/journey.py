@@ -60,7 +60,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, Receiver(Path(name) / "receiver") as receiver:
         root = Path(name)
         (root / "heldtrue.toml").write_text(LIMITS)
-        flags = ("--allow-destination", "127.0.0.1/32", "--destination-ca", str(receiver.ca_file))
+        flags = ("--no-claims", "--allow-destination", "127.0.0.1/32", "--destination-ca", str(receiver.ca_file))
         instance = Instance(root, (*flags, "--config", str(root / "heldtrue.toml")))
         instance.start()
         try:
