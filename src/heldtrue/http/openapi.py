@@ -228,4 +228,4 @@ def _references(*names: str) -> Json:
 def _hook(kind: type) -> Json:
     if kind is Secret:
         return {"type": "string", "description": "Shown once."}
-    raise NotImplementedError(f"{kind.__name__} has no place in a wire type")
+    raise TypeError(f"{kind.__name__} has no place in a wire type")
