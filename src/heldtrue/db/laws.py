@@ -32,6 +32,8 @@ EXEMPT_TABLES: Mapping[str, str] = MappingProxyType(
         "heldtrue.attack_runs": "the operator's own evidence, published",
         "heldtrue.attack_results": "the operator's own evidence, published",
         "heldtrue.claim_schedules": "the operator's own promises, published",
+        "heldtrue.rate_buckets": "levels of limits under keyed names; nothing tells whose they are",
+        "keystore.upstream_keys": "the operator's own keys, wrapped",
         "keystore.signing_keys": "the operator's own keys, wrapped; public halves are published",
         "heldtrue_meta.migrations": "the schema's own history; no application role may read it",
     }

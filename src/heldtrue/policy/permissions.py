@@ -16,6 +16,8 @@ class Permission(StrEnum):
     KEY_ISSUE = "key.issue"
     KEY_READ = "key.read"
     KEY_REVOKE = "key.revoke"
+    SESSION_MINT = "session.mint"
+    SESSION_REVOKE = "session.revoke"
     PAYLOAD_SEND = "payload.send"
     PAYLOAD_READ = "payload.read"
     PAYLOAD_ERASE = "payload.erase"
@@ -27,6 +29,8 @@ class Permission(StrEnum):
     AUDIT_READ = "audit.read"
     SELF_READ = "self.read"
     CLAIM_RUN = "claim.run"
+    UPSTREAM_KEY_MANAGE = "upstream.key.manage"
+    PROBE_RECORD = "probe.record"
 
 
 @unique
@@ -59,6 +63,8 @@ GRANTS: dict[Role, frozenset[Permission]] = {
             Permission.ENVIRONMENT_CREATE,
             Permission.KEY_ISSUE_ANY,
             Permission.CLAIM_RUN,
+            Permission.UPSTREAM_KEY_MANAGE,
+            Permission.PROBE_RECORD,
         }
     ),
     Role.ADMIN: _READS
@@ -66,6 +72,8 @@ GRANTS: dict[Role, frozenset[Permission]] = {
         Permission.KEY_ISSUE,
         Permission.KEY_READ,
         Permission.KEY_REVOKE,
+        Permission.SESSION_MINT,
+        Permission.SESSION_REVOKE,
         Permission.PAYLOAD_SEND,
         Permission.PAYLOAD_ERASE,
         Permission.ENDPOINT_WRITE,
