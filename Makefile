@@ -7,7 +7,7 @@ UP_ARGS ?= --demo
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 
-.PHONY: help up demo soak test test-deps check format bench claims docs lock sbom audit clean
+.PHONY: help up demo drill soak test test-deps check format bench claims docs lock sbom audit clean
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -65,6 +65,9 @@ lock: .venv/.run ## Resolve and pin the dependencies anew.
 
 clean: ## Remove the environment and what tests and benchmarks wrote; never DATA_DIR.
 	@rm -rf .venv bench/out dist .hypothesis tests/interop/js/node_modules tests/browser/node_modules
+
+drill: .venv/.dev ## Kill the running product 50 times while it takes 500 payloads (about four minutes).
+	@KILLS=50 PAYLOADS=500 $(PY) -m pytest -s tests/drills/test_journey_kill9.py
 
 soak: .venv/.dev ## Kill the running product 200 times while it takes 4,000 payloads (about half an hour).
 	@KILLS=200 PAYLOADS=4000 $(PY) -m pytest -s tests/drills/test_journey_kill9.py
