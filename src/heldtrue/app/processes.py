@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from heldtrue.app.accounts import Account, confine
 from heldtrue.kernel.errors import HeldtrueError, UnavailableError
@@ -115,6 +116,7 @@ class Child:
 
         def main() -> int:
             os.close(reader)
+            entitle(self.name)
             return self.main(lambda: os.close(writer) if os.write(writer, b"+") else None)
 
         self._close()
@@ -164,6 +166,12 @@ class Child:
         if self.pipe >= 0:
             os.close(self.pipe)
             self.pipe = -1
+
+
+def entitle(name: str) -> None:
+    """Show this process as `heldtrue-NAME` in `ps` and `top` (15 letters at most)."""
+    with contextlib.suppress(OSError):  # a container may hide /proc; the name is a courtesy
+        Path("/proc/self/comm").write_text(f"heldtrue-{name}"[:15])
 
 
 def end(pid: int, *, seconds: float) -> int:

@@ -146,3 +146,11 @@ def test_a_pulse_is_seen_across_a_fork() -> None:
     assert 0 <= silence < 5
     assert pulse.number("log") == 42
     assert pulse.silence("deliveries") is None
+
+
+def test_a_child_shows_its_name_to_whoever_looks_at_the_machine() -> None:
+    child = Child("sleeper", sleeper, None)
+    child.start()
+    assert until(child) is None
+    assert Path(f"/proc/{child.pid}/comm").read_text() == "heldtrue-sleepe\n"
+    child.stop(seconds=5)
