@@ -7,7 +7,7 @@ UP_ARGS ?= --demo
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 
-.PHONY: help up demo drill soak test test-deps check format bench claims docs lock sbom audit clean
+.PHONY: help up demo drill soak test test-deps check format bench bench-edge claims docs lock sbom audit clean
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -53,6 +53,9 @@ format: .venv/.dev ## Format the code.
 
 bench: .venv/.dev test-deps ## Measure, each beside its reference; writes bench/out/*.json and plots.
 	@$(PY) -m bench
+
+bench-edge: .venv/.dev test-deps ## Measure the edge beside nginx and a naive verifier (about ten minutes, quiet machine).
+	@$(PY) -m bench edge
 
 claims: .venv/.run ## Count the claims by state, from the running instance.
 	@.venv/bin/heldtrue claims index --data-dir $(DATA_DIR)

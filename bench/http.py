@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 from instance import Instance
 
-from bench import nginx
+from bench import nginx, wrk
 from bench.report import Row, row, write
 
 CONNECTIONS = (1, 16, 64)
@@ -40,12 +40,12 @@ def main() -> None:
             body = instance.call("GET", "/v1/self", key=key).body
             with nginx.serving(body) as url:
                 for connections in CONNECTIONS:
-                    reference = nginx.load(url, connections=connections)
+                    reference = wrk.load(url, connections=connections).per_second
                     many = f"{connections} connections"
                     told = f"{REFERENCE}, {many}"
-                    ours = nginx.load(f"{instance.url}/v1/self", connections=connections, headers=read)
+                    ours = wrk.load(f"{instance.url}/v1/self", connections=connections, headers=read).per_second
                     rows.append(row(f"authenticated read, {many}", ours, "requests/s", told, reference))
-                health = nginx.load(f"{instance.url}/healthz", connections=CONNECTIONS[-1])
+                health = wrk.load(f"{instance.url}/healthz", connections=CONNECTIONS[-1]).per_second
                 rows.append(row(f"health, {CONNECTIONS[-1]} connections", health, "requests/s", told, reference))
         finally:
             instance.stop()

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 from instance import Instance, until
 from receiver import Receiver
 
-from bench import nginx
+from bench import nginx, wrk
 from bench.plot import curve
 from bench.report import OUT, row, write
 
@@ -77,7 +77,7 @@ def main() -> None:
     reference = None
     if nginx.missing() is None:
         with nginx.serving(b"x" * 1024) as url:
-            reference = nginx.load(url, connections=CONNECTIONS)
+            reference = wrk.load(url, connections=CONNECTIONS).per_second
     count = PAYLOADS // 3
     told = "nginx static 1 KiB over TLS, requests/s"
     write(
