@@ -13,13 +13,12 @@ from typing import Any
 
 from heldtrue.attack import Attack, Finding, Outcome, Place
 from heldtrue.capabilities.keystore.actions import active_signing_key
+from heldtrue.capabilities.keystore.evidence import log_signed
 from heldtrue.capabilities.ledger.actions import append_clear
 from heldtrue.claims import documents, store
 from heldtrue.claims.catalogue import Catalogue
 from heldtrue.claims.model import Against
-from heldtrue.crypto.integrity import attach_proof
 from heldtrue.crypto.platform import PlatformKey
-from heldtrue.crypto.signing import multikey
 from heldtrue.db.tx import Database, SystemTx
 from heldtrue.kernel.clock import Clock
 from heldtrue.kernel.ids import Entropy
@@ -143,9 +142,7 @@ class Book:
             if store.has_result(tx, document["attack"], document["number"]):
                 return False
             key = active_signing_key(tx, self.platform, "evidence", now)
-            method = f"https://{self.origin}#{multikey(key.public)}"
-            signed = attach_proof(document, key, now, method)
-            leaf = append_clear(tx, "evidence", signed, now, self.entropy)
+            signed, leaf = log_signed(tx, key, self.origin, "evidence", document, now, self.entropy)
             store.insert_result(tx, document["attack"], document["number"], document["outcome"], leaf, signed, now)
         return True
 
