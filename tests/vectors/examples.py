@@ -10,8 +10,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
-from tests.vectors import chunked
+from tests.vectors import chunked, session_examples
 
+from heldtrue.capabilities.edge import identity
+from heldtrue.capabilities.edge.model import Caller
 from heldtrue.capabilities.intake.model import Meta, Tls
 from heldtrue.capabilities.ledger import checkpoint, model, note, proof, tiles, tree
 from heldtrue.capabilities.receipts.model import Forwarded, document, verification_method
@@ -23,8 +25,20 @@ from heldtrue.crypto.sealing import Context, DataKey, SealBrokenError, open_seal
 from heldtrue.crypto.signing import SigningKey, multikey
 from heldtrue.http import problems
 from heldtrue.kernel.errors import LimitedError
-from heldtrue.kernel.ids import CryptoKeyId, DeliveryId, EndpointId, Id, PayloadId, ReceiptId, RequestId, TenantId
+from heldtrue.kernel.ids import (
+    CryptoKeyId,
+    DeliveryId,
+    EndpointId,
+    Id,
+    KeyId,
+    PayloadId,
+    ReceiptId,
+    RequestId,
+    TenantId,
+)
 from heldtrue.kernel.secret import Secret
+from heldtrue.policy.permissions import Role
+from heldtrue_verify.identity import IdentityRefusedError, verify_identity
 
 Kind = TypeVar("Kind", bound=Id)
 AT = datetime(2026, 11, 2, 9, 30, 0, 250000, tzinfo=UTC)
@@ -430,6 +444,52 @@ def api_key_slips() -> str:
     return lines(*rows)
 
 
+# ---------------------------------------------------------------- identity headers
+
+UPSTREAM_KEY = identity.UpstreamKey(an_id(CryptoKeyId, 11), Secret(numbered(224)))
+IDENTITY_REQUEST = {"method": "POST", "host": "API.example.org", "target": "/v1/orders?dry=1"}
+
+
+def identity_headers() -> list[tuple[str, str]]:
+    key = an_id(KeyId, 12)
+    caller = Caller(
+        kind="session", type="session", tenant=an_id(TenantId, 3), environment="prod", key=key, role=Role.READER,
+        subject="Zoë 1%", session="s1", permissions=frozenset(), grants=frozenset({"orders.write", "orders.read"}),
+    )  # fmt: skip
+    return identity.stamp([UPSTREAM_KEY], **IDENTITY_REQUEST, request=str(an_id(RequestId, 13)), now=AT, caller=caller)
+
+
+def identity_shown() -> str:
+    return "\n".join(f"{name.title()}: {value}" for name, value in identity_headers())
+
+
+def identity_bytes() -> str:
+    headers = [value for _, value in identity_headers()]
+    expires = headers[-1].split()[1]
+    asked = IDENTITY_REQUEST
+    return wrapped(
+        identity.signed_bytes(asked["method"], asked["host"], asked["target"], expires, headers[:-1]).hex(), 64
+    )
+
+
+def identity_changes() -> str:
+    """Each header and each part of the request changed, as the verifier sees it."""
+    moves: list[tuple[str, dict[str, str], dict[str, str]]] = [("nothing", {}, {})]
+    moves += [(name, {name: value + "0"}, {}) for name, value in identity_headers()]
+    moves += [(name, {}, {name: value + "0"}) for name, value in IDENTITY_REQUEST.items()]
+    rows: list[tuple[str, object]] = []
+    for name, headers, request in moves:
+        try:
+            who = verify_identity(
+                {**dict(identity_headers()), **headers}, **{**IDENTITY_REQUEST, **request},
+                keys=[UPSTREAM_KEY.text().reveal()], now=AT.timestamp(),
+            )  # fmt: skip
+            rows.append((name, f"{who.subject}, {' '.join(sorted(who.scopes))}"))
+        except IdentityRefusedError as error:
+            rows.append((name, type(error).__name__))
+    return lines(("changed", "verifies as"), *rows)
+
+
 # ---------------------------------------------------------------- problems
 
 
@@ -480,6 +540,11 @@ EXAMPLES: dict[str, Callable[[], str]] = {
     "sealing-moves": sealing_moves,
     "api-key-steps": api_key_steps,
     "api-key-slips": api_key_slips,
+    **session_examples.EXAMPLES,
+    "identity-key": lambda: UPSTREAM_KEY.text().reveal(),
+    "identity-headers": identity_shown,
+    "identity-bytes": identity_bytes,
+    "identity-changes": identity_changes,
     "problem": problem,
     "problem-statuses": problem_statuses,
 }

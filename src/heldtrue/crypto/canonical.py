@@ -185,7 +185,8 @@ def _judge_profile(value: object, depth: int) -> None:
         for name, member in cast("dict[object, object]", value).items():
             if type(name) is not str or not name.isascii():
                 raise NotCanonicalError("names in a log entry are ASCII")
-            _judge_profile(member, depth + 1)
+            if member is not None and type(member) is not str:  # what most members are, without a call for each
+                _judge_profile(member, depth + 1)
     elif isinstance(value, (list, tuple)):
         _judge_depth(depth + 1)
         for item in cast("list[object] | tuple[object, ...]", value):

@@ -18,6 +18,17 @@ PUBLIC_SIZE = 32
 SIGNATURE_SIZE = 64
 _ED25519_PUB = b"\xed\x01"
 """The multicodec varint of an Ed25519 public key."""
+_SIGN_BIT = 1 << 255
+_PRIME = 2**255 - 19
+_EIGHTH = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
+"""The y of half of the points of order 8; the other half have its negative."""
+_SMALL_ORDER = frozenset(
+    (y | sign).to_bytes(PUBLIC_SIZE, "little")
+    for y in (0, 1, _PRIME - 1, _PRIME, _PRIME + 1, _EIGHTH, _PRIME - _EIGHTH)
+    for sign in (0, _SIGN_BIT)
+)
+"""Every encoding of a point of small order: as a public key it lets anybody sign (RFC 8032, section 5.1.7; the
+verification there asks nothing of the key)."""
 
 
 class MalformedMultikeyError(BadInputError):
@@ -47,8 +58,18 @@ class SigningKey(Guarded):
         return self._private.sign(message)
 
 
+def usable(public: bytes) -> bool:
+    """Return whether *public* can be somebody's key: 32 bytes, and no point for which anybody could sign."""
+    return len(public) == PUBLIC_SIZE and public not in _SMALL_ORDER
+
+
 def verify(public: bytes, signature: bytes, message: bytes) -> bool:
-    """Return whether *signature* over *message* was made with the key of the 32 bytes *public*."""
+    """Return whether *signature* over *message* was made with the key of the 32 bytes *public*.
+
+    A key of small order is nobody's, and verifies nothing.
+    """
+    if not usable(public):
+        return False
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
     except (InvalidSignature, ValueError):

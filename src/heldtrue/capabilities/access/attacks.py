@@ -12,30 +12,16 @@ from heldtrue.attack.arena import Arena
 from heldtrue.attack.caller import Caller
 from heldtrue.attack.canary import Canary, search_everywhere
 from heldtrue.attack.stock import in_order, request
+from heldtrue.capabilities.access.role_attacks import ATTACKS as ROLES
+from heldtrue.capabilities.access.role_attacks import nothing
+from heldtrue.capabilities.access.session_attacks import ATTACKS as SESSIONS
 from heldtrue.crypto import tokens
 from heldtrue.http.route import Realm
-from heldtrue.kernel.ids import DeliveryId, EndpointId, KeyId, LeafId, PayloadId, ReceiptId, TenantId
 from heldtrue.kernel.secret import Secret
-from heldtrue.policy.permissions import GRANTS, Permission, Role
 
 EXPIRY = timedelta(seconds=1)
 FLOOD, FLOODERS = 1200, 6
 CALM, SLOWEST = 60, 2.0
-
-
-def nothing(arena: Arena) -> dict[str, str]:
-    """Return sound ids of things that do not exist."""
-    now, entropy = arena.clock.now(), arena.entropy
-    return {
-        "key_id": str(KeyId.new(now, entropy)),
-        "endpoint_id": str(EndpointId.new(now, entropy)),
-        "payload_id": str(PayloadId.new(now, entropy)),
-        "ordinal": "1",
-        "delivery_id": str(DeliveryId.new(now, entropy)),
-        "receipt_id": str(ReceiptId.new(now, entropy)),
-        "leaf_id": str(LeafId.new(now, entropy)),
-        "organisation_id": str(TenantId.new(now, entropy)),
-    }
 
 
 def without_credential(arena: Arena) -> Finding:
@@ -72,32 +58,6 @@ def without_credential(arena: Arena) -> Finding:
         routes=len(arena.api),
         requests=arena.caller.requests - before,
         public_routes=public,
-    )
-
-
-def role_matrix(arena: Arena) -> Finding:
-    """Try every route with a key of every role; it must answer 403 exactly where the role has no permission."""
-    one, _ = arena.probes()
-    keys = {role: arena.mint(one, role.value, timedelta(minutes=10)) for role in Role if role is not Role.OPERATOR}
-    keys[Role.OPERATOR] = arena.operator()
-    ids, faults, pairs = nothing(arena), [], 0
-    for route in in_order(arena.api):
-        for role, token in keys.items():
-            pairs += 1
-            asked = request(route, ids)
-            body = b"{" if asked.body is not None and not route.streams else asked.body  # judged before it is read
-            reply = arena.caller.call(asked.method, asked.path, token, body, asked.headers)
-            may = route.needs is not None and route.needs in GRANTS[role]
-            if may == (reply.status in {401, 403}):
-                faults.append(f"{route.at} answered {reply.status} to a key of the role {role.value}.")
-            if role is Role.PUBLISHABLE and reply.status != 403 and route.needs is not Permission.PAYLOAD_SEND:
-                faults.append(f"{route.at} let a publishable key pass.")
-    return judged(
-        faults,
-        f"Each of {len(keys)} roles was let through where it has the permission, and refused everywhere else.",
-        roles=len(keys),
-        routes=len(arena.api),
-        pairs=pairs,
     )
 
 
@@ -205,19 +165,6 @@ ATTACKS = (
         limit=timedelta(seconds=180),
     ),
     Attack(
-        name="access.role_matrix",
-        place=Place.SYNTHETIC,
-        tries=(
-            "Make a key of every role, the operator's included.",
-            "Call every route with each.",
-            "It must be refused exactly where the published matrix gives no permission.",
-        ),
-        run=role_matrix,
-        breaks="every-role-may",
-        needs=("heldtrue.attack.stock",),
-        limit=timedelta(seconds=120),
-    ),
-    Attack(
         name="access.flood",
         place=Place.SCRATCH,
         tries=(
@@ -229,4 +176,6 @@ ATTACKS = (
         breaks="limits-off",
         limit=timedelta(seconds=120),
     ),
+    *ROLES,
+    *SESSIONS,
 )

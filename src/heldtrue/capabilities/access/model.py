@@ -7,18 +7,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from heldtrue.capabilities.access.restrictions import UNRESTRICTED, Restrictions
 from heldtrue.crypto import tokens
 from heldtrue.crypto.tokens import KeyType
-from heldtrue.kernel.errors import BadInputError, ConflictError, NotFoundError, UnauthenticatedError
+from heldtrue.http.credential import UnknownCredentialError
+from heldtrue.kernel.errors import BadInputError, ConflictError, DeniedError, NotFoundError, UnauthenticatedError
 from heldtrue.kernel.ids import Entropy, KeyId, TenantId
 from heldtrue.kernel.secret import Secret
-from heldtrue.op import Actor
 from heldtrue.policy.permissions import GRANTS, Permission, Role, allowed
 
 LONGEST_OVERLAP = timedelta(days=7)
+ROTATION = timedelta(days=365)
+"""After a year a key's holder is reminded to roll it, and each year again."""
 
 
-class UnknownKeyError(UnauthenticatedError):
+class UnknownKeyError(UnknownCredentialError):
     """The key has the right shape, but is none of this instance; check where it was issued."""
 
     code = "unknown-key"
@@ -60,6 +63,12 @@ class NotInFutureError(BadInputError):
     code = "not-in-future"
 
 
+class OutlivesIssuerError(DeniedError):
+    """A key that ends makes only keys that end no later; send an earlier `expires_at`, or none."""
+
+    code = "outlives-issuer"
+
+
 class KeyNotLiveError(ConflictError):
     """The key is revoked or expired, so it cannot be rolled; issue a new one."""
 
@@ -70,39 +79,6 @@ class RollUnderWayError(ConflictError):
     """Two keys are live already: one of them was rolled, and its overlap runs; revoke the older one, or wait."""
 
     code = "roll-under-way"
-
-
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """What the edge needs to judge a key."""
-
-    id: KeyId
-    tenant: TenantId
-    environment: str
-    type: KeyType
-    role: Role
-    scopes: frozenset[Permission] | None
-    state: str
-    organisation_state: str
-    expires_at: datetime | None
-
-    def admit(self, now: datetime) -> Actor:
-        """Return who the key's holder is at *now*; raise what is an `UnauthenticatedError` when it is nobody.
-
-        A publishable key may only send, whatever role was written beside it.
-        """
-        if self.organisation_state != "active":
-            raise OrganisationClosedError
-        if self.state != "active":
-            raise KeyRevokedError
-        if self.expires_at is not None and now >= self.expires_at:
-            raise KeyExpiredError
-        may = allowed(self.role, self.scopes)
-        if self.type == "pk":
-            may &= GRANTS[Role.PUBLISHABLE]
-        return Actor(
-            kind="key", tenant=self.tenant, environment=self.environment, key=self.id, role=self.role, permissions=may
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +98,17 @@ class ApiKey:
     expires_at: datetime | None
     revoked_at: datetime | None = None
     rolled_to: UUID | None = None
+    restrictions: Restrictions = UNRESTRICTED
+    leaked_at: datetime | None = None
+
+    @property
+    def rotate_by(self) -> datetime:
+        """When the key is a year old, and another should take its place."""
+        return self.created_at + ROTATION
+
+    def rotation_due(self, now: datetime) -> bool:
+        """Return whether the key still works at *now*, is older than a year, and has no successor."""
+        return self.shown_state(now) == "active" and self.rolled_to is None and now >= self.rotate_by
 
     def shown_state(self, now: datetime) -> str:
         """Return `active`, `expired` or `revoked`, as it is at *now*."""
@@ -137,14 +124,19 @@ class ApiKey:
         """Return the key revoked at *now*; one that was revoked before keeps its moment."""
         return self if self.state == "revoked" else replace(self, state="revoked", revoked_at=now)
 
+    def leaked(self, now: datetime, *, revoke: bool) -> ApiKey:
+        """Return the key as it is once it is known to be public; a publishable one is so by intent and lives on."""
+        known = self if self.leaked_at is not None else replace(self, leaked_at=now)
+        return known.revoked(now) if revoke and self.type == "sk" else known
+
     def rolled(
         self, now: datetime, overlap: timedelta, entropy: Entropy, predecessors: Sequence[ApiKey]
     ) -> tuple[ApiKey, Secret[str], ApiKey]:
         """Return this key with its end set, the secret of its successor, and the successor.
 
-        The successor has the same role, scopes and length of life. This key lives for *overlap* longer, never past the
-        end that it had. At most two are live: while a predecessor's overlap runs, or this key's own, another roll is
-        refused.
+        The successor has the same role, scopes, restrictions and length of life. This key lives for *overlap* longer,
+        never past the end that it had. At most two are live: while a predecessor's overlap runs, or this key's own,
+        another roll is refused.
         """
         if not timedelta() <= overlap <= LONGEST_OVERLAP:
             raise BadInputError(f"An overlap lasts from 0 to {LONGEST_OVERLAP.days} days.")
@@ -156,9 +148,22 @@ class ApiKey:
         secret, successor = mint(
             self.tenant, self.environment, now, entropy,
             role=self.role, scopes=self.scopes, expires_at=None if lifetime is None else now + lifetime,
+            restrictions=self.restrictions,
         )  # fmt: skip
         end = now + overlap if self.expires_at is None else min(self.expires_at, now + overlap)
         return replace(self, expires_at=end, rolled_to=successor.id.value), secret, successor
+
+
+def end_of(own: ApiKey, asked: datetime | None) -> datetime | None:
+    """Return when a key ends that the key *own* makes: when *asked*, else when *own* does, None for neither.
+
+    Raise `OutlivesIssuerError` for an end after its maker's.
+    """
+    if own.expires_at is None or asked is None:
+        return asked or own.expires_at
+    if asked > own.expires_at:
+        raise OutlivesIssuerError(f"This key ends at {own.expires_at.isoformat()}; the other may not end later.")
+    return asked
 
 
 def judge_scopes(role: Role, scopes: Sequence[Permission] | None) -> frozenset[Permission] | None:
@@ -183,6 +188,7 @@ def mint(
     role: Role,
     scopes: frozenset[Permission] | None = None,
     expires_at: datetime | None = None,
+    restrictions: Restrictions = UNRESTRICTED,
 ) -> tuple[Secret[str], ApiKey]:
     """Return the secret of a fresh key, and the key; raise `NotInFutureError` for an expiry that is over."""
     if expires_at is not None and expires_at <= now:
@@ -192,6 +198,6 @@ def mint(
     text = secret.reveal()
     key = ApiKey(
         KeyId.new(now, entropy), tenant, environment, type_, role, scopes, tokens.digest(text), tokens.last4(text),
-        "active", now, expires_at,
+        "active", now, expires_at, restrictions=restrictions,
     )  # fmt: skip
     return secret, key

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from heldtrue.capabilities.access.model import LONGEST_OVERLAP, ApiKey
+from heldtrue.capabilities.access.restrictions import MOST_ADDRESSES, MOST_GRANTS, MOST_ORIGINS
 from heldtrue.capabilities.tenants.model import EnvironmentName
 from heldtrue.http.pagination import PageQuery
 from heldtrue.kernel.ids import KeyId
@@ -19,6 +20,21 @@ KeyName = Annotated[str, msgspec.Meta(min_length=1, max_length=200, description=
 CustomerRole = Literal["admin", "sender", "reader", "publishable"]
 Scopes = Annotated[list[Permission], msgspec.Meta(description="Narrows the role; null: the whole role.")]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+Grants = Annotated[
+    list[Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_.:-]{0,63}$(?!\\n)")]],
+    msgspec.Meta(
+        max_length=MOST_GRANTS,
+        description="Scope names of your own API, as `orders.read`, each once.",
+        extra_json_schema={"uniqueItems": True},
+    ),
+]
+Origins = Annotated[
+    list[str],
+    msgspec.Meta(max_length=MOST_ORIGINS, description="Web origins that it may be used from; empty: any."),
+]
+Addresses = Annotated[
+    list[str], msgspec.Meta(max_length=MOST_ADDRESSES, description="Networks that it may be used from; empty: any.")
+]
 
 
 class IssueKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,6 +44,9 @@ class IssueKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     role: CustomerRole
     scopes: Scopes | None = None
     expires_at: Moment | None = None
+    grants: Grants = []
+    origins: Origins = []
+    addresses: Addresses = []
 
 
 class IssueAnyKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,6 +58,9 @@ class IssueAnyKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     environment: EnvironmentName = "live"
     scopes: Scopes | None = None
     expires_at: Moment | None = None
+    grants: Grants = []
+    origins: Origins = []
+    addresses: Addresses = []
 
 
 class NamedKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,6 +102,17 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     revoked_at: datetime | None
     rolled_to: str | None
     """The key that this one was rolled to."""
+    grants: list[str]
+    origins: list[str]
+    addresses: list[str]
+    last_used_at: datetime | None
+    """To the minute; null: not yet."""
+    rotate_by: datetime
+    """When it is a year old."""
+    rotation_due: bool
+    """Older than a year, at work, and not rolled."""
+    leaked_at: datetime | None
+    """When a reporter found it in public; null: never."""
 
 
 class IssuedKey(KeyRecord, frozen=True, kw_only=True):
@@ -100,7 +133,7 @@ class Self(msgspec.Struct, frozen=True, kw_only=True):
     permissions: list[str]
 
 
-def record_of(key: ApiKey, name: str, now: datetime) -> KeyRecord:
+def record_of(key: ApiKey, name: str, now: datetime, last_used_at: datetime | None = None) -> KeyRecord:
     """Return a key as it travels."""
     return KeyRecord(
         id=str(key.id),
@@ -115,6 +148,13 @@ def record_of(key: ApiKey, name: str, now: datetime) -> KeyRecord:
         expires_at=key.expires_at,
         revoked_at=key.revoked_at,
         rolled_to=None if key.rolled_to is None else str(KeyId(key.rolled_to)),
+        grants=sorted(key.restrictions.grants),
+        origins=list(key.restrictions.origins),
+        addresses=list(key.restrictions.addresses),
+        last_used_at=last_used_at,
+        rotate_by=key.rotate_by,
+        rotation_due=key.rotation_due(now),
+        leaked_at=key.leaked_at,
     )
 
 

@@ -38,9 +38,10 @@ class LogKeyFixedError(ConflictError):
 
 
 def ensure_signing_keys(tx: SystemTx, platform: PlatformKey, origin: str, now: datetime, entropy: Entropy) -> None:
-    """Make whatever is missing of the log itself, its key, the receipt key and the evidence key; leave the rest alone.
+    """Make whatever is missing of the log itself and of a key for each purpose; leave the rest alone.
 
-    *origin* is fixed at first start; raise `OriginFixedError` where the log was opened under another one.
+    An instance that was made before a purpose existed gets its key at its next start. *origin* is fixed
+    at first start; raise `OriginFixedError` where the log was opened under another one.
     """
     store.lock(tx)
     for purpose in Purpose:
@@ -116,12 +117,48 @@ def rotate(tx: SystemTx, platform: PlatformKey, purpose: str, now: datetime, ent
 
 def rotate_due(tx: SystemTx, platform: PlatformKey, now: datetime, entropy: Entropy) -> list[StoredKey]:
     """Rotate every key whose term ends within a day; return the new ones. Called by the worker, hourly."""
-    due = [
-        purpose
-        for purpose in (Purpose.RECEIPT, Purpose.EVIDENCE)
-        if (key := store.active(tx, purpose)) and key.sign_until and key.sign_until - model.AHEAD <= now
-    ]
-    return [rotate(tx, platform, purpose, now, entropy) for purpose in due]
+    due = [purpose for purpose in (Purpose.RECEIPT, Purpose.EVIDENCE) if _ends_soon(tx, purpose, now)]
+    made = [rotate(tx, platform, purpose, now, entropy) for purpose in due]
+    return [*made, *_rotate_session(tx, platform, now, entropy)]
+
+
+def announce_session(tx: SystemTx, platform: PlatformKey, now: datetime, entropy: Entropy) -> StoredKey:
+    """Make the next session key, published from now on and signing later; return it, or the one that waits already."""
+    store.lock(tx)
+    waiting = store.announced(tx, Purpose.SESSION)
+    if waiting is not None:
+        return waiting
+    key = SigningKey.generate(entropy, now)
+    starts = now + model.ANNOUNCED
+    until, accept = model.term(Purpose.SESSION, starts)
+    wrapped = platform.wrap(key.seed.reveal())
+    state = KeyState.PRE_ACTIVATION.value
+    row = StoredKey(key.id.value, Purpose.SESSION.value, state, key.public, wrapped, starts, until, accept, None, None)
+    store.add(tx, row)
+    return row
+
+
+def _rotate_session(tx: SystemTx, platform: PlatformKey, now: datetime, entropy: Entropy) -> list[StoredKey]:
+    """Let an announced session key sign once its time has come; announce one while the present key's term ends."""
+    store.lock(tx)
+    waiting = store.announced(tx, Purpose.SESSION)
+    if waiting is None:
+        return [announce_session(tx, platform, now, entropy)] if _ends_soon(tx, Purpose.SESSION, now) else []
+    if now < waiting.not_before:
+        return []
+    log = _pending(tx, now, entropy)
+    old = store.active(tx, Purpose.SESSION)
+    if old is not None:
+        retire(tx, old, now, log)
+    advance(KeyState(waiting.state), KeyState.ACTIVE)
+    row = replace(waiting, state=KeyState.ACTIVE.value, leaf_id=log(Kind.KEY, waiting.entry("activated", now)).value)
+    store.activate(tx, row)
+    return [row]
+
+
+def _ends_soon(tx: SystemTx, purpose: Purpose, now: datetime) -> bool:
+    key = store.active(tx, purpose)
+    return key is not None and key.sign_until is not None and key.sign_until - model.AHEAD <= now
 
 
 def compromise(tx: SystemTx, platform: PlatformKey, key: CryptoKeyId, now: datetime, entropy: Entropy) -> LeafId:

@@ -20,6 +20,12 @@ RECEIPT_GRACE = timedelta(days=90)
 """So long after it a receipt of its may still enter the log."""
 AHEAD = timedelta(days=1)
 """A key is rotated so long before its term is over."""
+SESSION_TERM = timedelta(days=90)
+"""A session key signs for a quarter (docs/spec/session-tokens.md)."""
+SESSION_GRACE = timedelta(minutes=20)
+"""So long after it stopped signing a session key is published and accepted: the longest token's life, and a margin."""
+ANNOUNCED = timedelta(minutes=30)
+"""So long a session key is published before it signs; every cached copy of the key set has it by then."""
 
 
 class NoSigningKeyError(UnavailableError):
@@ -34,6 +40,17 @@ class Purpose(StrEnum):
     LOG = "log"
     RECEIPT = "receipt"
     EVIDENCE = "evidence"
+    SESSION = "session"
+
+
+def accepts(state: str, accept_until: datetime | None, now: datetime) -> bool:
+    """Return whether a signature of a session key in *state* is accepted at *now*, and the key published.
+
+    A key that will sign soon is among them, so that everybody knows it before its first token comes.
+    """
+    if state not in {KeyState.PRE_ACTIVATION, KeyState.ACTIVE, KeyState.DEACTIVATED}:
+        return False
+    return accept_until is None or now < accept_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +96,17 @@ class StoredKey:
 
 def term(purpose: Purpose, not_before: datetime) -> tuple[datetime | None, datetime | None]:
     """Return until when a new key signs and until when inclusion is accepted; None: until it is rotated, for ever."""
-    if purpose is not Purpose.RECEIPT:
+    if purpose not in _GRACE:
         return None, None
-    return not_before + RECEIPT_TERM, not_before + RECEIPT_TERM + RECEIPT_GRACE
+    until = not_before + (SESSION_TERM if purpose is Purpose.SESSION else RECEIPT_TERM)
+    return until, until + _GRACE[purpose]
 
 
 def retired(key: StoredKey, now: datetime) -> tuple[datetime, datetime | None]:
     """Return the same two instants for *key* when it is retired at *now*: never later than they were."""
     until = now if key.sign_until is None else min(now, key.sign_until)
-    return until, until + RECEIPT_GRACE if key.purpose == Purpose.RECEIPT else None
+    grace = _GRACE.get(Purpose(key.purpose))
+    return until, None if grace is None else until + grace
+
+
+_GRACE = {Purpose.RECEIPT: RECEIPT_GRACE, Purpose.SESSION: SESSION_GRACE}

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import base64
+from datetime import datetime
 
 import msgspec
 
 from heldtrue.capabilities.keystore import store
-from heldtrue.capabilities.keystore.model import Purpose, StoredKey
+from heldtrue.capabilities.keystore.model import Purpose, StoredKey, accepts
 from heldtrue.capabilities.ledger import generations
 from heldtrue.capabilities.ledger.model import instant
 from heldtrue.capabilities.ledger.note import ED25519, VerifierKey
+from heldtrue.crypto.jws import encode_part
 from heldtrue.crypto.signing import multikey
-from heldtrue.crypto.states import KeyState
 from heldtrue.db.tx import Database, SystemTx, TenantTx
 from heldtrue.http.route import CacheClass, Realm, Route
+from heldtrue.kernel.clock import Clock
 from heldtrue.kernel.ids import LeafId
 
 
@@ -100,19 +101,21 @@ def vkey(origin: generations.Origin) -> str:
     return str(VerifierKey(origin.origin, ED25519, origin.public))
 
 
-def jwks(tx: TenantTx | SystemTx) -> JwkSet:
-    """Return the receipt keys that are good for anything still, as a JWK set."""
-    good = {KeyState.ACTIVE, KeyState.DEACTIVATED}
+def jwks(tx: TenantTx | SystemTx, now: datetime) -> JwkSet:
+    """Return the keys whose session tokens are accepted at *now* or soon, as a JWK set; no key of another purpose.
+
+    A token signed by a receipt or evidence key could otherwise pass for a session where somebody verifies by this set.
+    """
     return JwkSet(
         keys=[
-            Jwk(kid=str(key.id), x=base64.urlsafe_b64encode(key.public).rstrip(b"=").decode("ascii"))
-            for key in store.all_of(tx, Purpose.RECEIPT)
-            if key.state in good
+            Jwk(kid=str(key.id), x=encode_part(key.public))
+            for key in store.all_of(tx, Purpose.SESSION)
+            if accepts(key.state, key.accept_until, now)
         ]
     )
 
 
-def routes(database: Database) -> list[Route]:
+def routes(database: Database, clock: Clock) -> list[Route]:
     """Return the routes of the published keys."""
 
     def show_keys() -> PublishedKeys:
@@ -121,7 +124,7 @@ def routes(database: Database) -> list[Route]:
 
     def show_jwks() -> JwkSet:
         with database.system() as tx:
-            return jwks(tx)
+            return jwks(tx, clock.now())
 
     return [
         Route(
@@ -130,7 +133,7 @@ def routes(database: Database) -> list[Route]:
         ),
         Route(
             at="GET /.well-known/jwks.json", action=show_jwks, gives=JwkSet, realm=Realm.PUBLIC,
-            cache=CacheClass.PAGE, summary="Public keys as a JWK set.", tags=("log",),
+            cache=CacheClass.PAGE, summary="Public keys of session tokens, as a JWK set.", tags=("sessions",),
         ),
     ]  # fmt: skip
 

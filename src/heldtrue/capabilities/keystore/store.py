@@ -26,6 +26,16 @@ def active(tx: TenantTx | SystemTx, purpose: str) -> StoredKey | None:
     )
 
 
+def announced(tx: TenantTx | SystemTx, purpose: str) -> StoredKey | None:
+    """Return the key that will sign for *purpose* and does not yet."""
+    return tx.one(
+        StoredKey,
+        """SELECT key_id, purpose, state, public, wrapped, not_before, sign_until, accept_until, leaf_id, compromised_at
+           FROM keystore.signing_keys WHERE purpose = %s AND state = 'pre-activation' ORDER BY not_before, key_id""",
+        [purpose],
+    )
+
+
 def by_id(tx: TenantTx | SystemTx, key_id: UUID) -> StoredKey | None:
     """Return a key in whatever state it is."""
     return tx.one(
@@ -55,6 +65,14 @@ def add(tx: SystemTx, key: StoredKey) -> None:
         [key.key_id, key.purpose, key.state, key.public, key.wrapped, key.not_before, key.sign_until, key.accept_until,
          key.leaf_id, key.compromised_at],
     )  # fmt: skip
+
+
+def activate(tx: SystemTx, key: StoredKey) -> None:
+    """Let an announced key sign."""
+    tx.execute(
+        "UPDATE keystore.signing_keys SET state = %s, leaf_id = %s WHERE key_id = %s",
+        [key.state, key.leaf_id, key.key_id],
+    )
 
 
 def change(

@@ -51,9 +51,9 @@ def _open_next(
     if former is not None:
         actions.retire(tx, former, now, opening.add)
     made = actions.make(tx, platform, Purpose.LOG, now, entropy, opening.add)
-    for purpose in (Purpose.RECEIPT, Purpose.EVIDENCE):
+    for purpose in (Purpose.RECEIPT, Purpose.EVIDENCE, Purpose.SESSION):
         for key in store.all_of(tx, purpose):
-            if key.accept_until is None or key.accept_until > now:
+            if key.leaf_id is not None and (key.accept_until is None or key.accept_until > now):
                 _log_again(key, now, opening)
     return opening.close(old, made.id)
 
