@@ -1,0 +1,1 @@
+"""The edge: every request authenticated, scoped and limited in memory, behind whichever door it came through."""

@@ -1,0 +1,98 @@
+"""What an organisation's ledger remembers of its requests at the edge: documents of many requests each. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from heldtrue.capabilities.ledger.actions import write_audit
+from heldtrue.capabilities.ledger.model import instant
+from heldtrue.kernel.ids import KeyId, TenantId
+from heldtrue.op import Actor, AuditEvent
+
+EVENT = "requests.served"
+DOCUMENT_LIMIT = 256 * 1024
+"""Bytes of one document; more requests make several."""
+TEXT_LIMIT = 512
+"""Bytes of a path, and of every other text that a caller chose."""
+
+
+class Served(NamedTuple):
+    """One identified request, admitted or refused. A tuple, because one is made for every request."""
+
+    tenant: TenantId
+    environment: str
+    key: KeyId
+    """Of a session: the key that minted it."""
+    subject: str
+    session: str | None
+    request: str
+    at: datetime
+    method: str
+    path: str
+    """Without the query; what is beyond 512 bytes is cut off."""
+    rule: str | None
+    """The pattern of the rule that it fell under."""
+    outcome: str
+    """`allowed`, or the problem's code."""
+    door: str
+
+
+Place = tuple[TenantId, str]
+"""An organisation's environment."""
+
+
+def by_place(served: Sequence[Served]) -> dict[Place, list[Served]]:
+    """Return the requests of each organisation's environment, in their order."""
+    found: dict[Place, list[Served]] = {}
+    for one in served:
+        found.setdefault((one.tenant, one.environment), []).append(one)
+    return found
+
+
+def documents(place: Place, served: Sequence[Served], now: datetime) -> Iterator[bytes]:
+    """Yield the canonical documents that list *served*, none over `DOCUMENT_LIMIT` unless one request is."""
+    yield from _documents(place, [_listed(one) for one in served], now)
+
+
+def _documents(place: Place, requests: Sequence[Mapping[str, Any]], now: datetime) -> Iterator[bytes]:
+    tenant, environment = place
+    actor = Actor(kind="system", tenant=tenant, environment=environment)
+    event = AuditEvent(event=EVENT, detail={"count": len(requests), "requests": list(requests)})
+    written = write_audit(tenant, environment, actor, None, now, event)
+    if len(written) <= DOCUMENT_LIMIT or len(requests) == 1:
+        yield written
+        return
+    middle = len(requests) // 2
+    yield from _documents(place, requests[:middle], now)
+    yield from _documents(place, requests[middle:], now)
+
+
+def _listed(one: Served) -> dict[str, Any]:
+    """Return the request as a member of the list; whatever text came from outside cannot spoil the document."""
+    return {
+        "at": _instant(one.at),
+        "door": one.door,
+        "key": str(one.key),
+        "method": _text(one.method),
+        "outcome": one.outcome,
+        "path": _text(one.path.partition("?")[0]),
+        "request": _text(one.request),
+        "rule": one.rule,
+        "session": None if one.session is None else _text(one.session),
+        "subject": _text(one.subject),
+    }
+
+
+def _instant(at: datetime) -> str:
+    """Return the same as `instant`, in a third of the time for what is in UTC already."""
+    text = at.isoformat(timespec="milliseconds")
+    return f"{text[:-6]}Z" if text.endswith("+00:00") else instant(at)
+
+
+def _text(given: str) -> str:
+    """Return *given* as Unicode of at most `TEXT_LIMIT` bytes: halves of surrogate pairs are written out."""
+    if len(given) <= TEXT_LIMIT and given.isascii():
+        return given
+    return given.encode(errors="backslashreplace")[:TEXT_LIMIT].decode(errors="ignore")
