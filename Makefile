@@ -7,7 +7,7 @@ UP_ARGS ?= --demo
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 
-.PHONY: help up demo drill soak test test-deps check format bench bench-edge claims docs lock sbom audit clean
+.PHONY: help up demo drill soak fuzz matrix test test-deps check format bench bench-edge claims docs lock sbom audit clean
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -68,6 +68,12 @@ lock: .venv/.run ## Resolve and pin the dependencies anew.
 
 clean: ## Remove the environment and what tests and benchmarks wrote; never DATA_DIR.
 	@rm -rf .venv bench/out dist .hypothesis tests/interop/js/node_modules tests/browser/node_modules
+
+matrix: .venv/.dev ## Write anew who may call what (tests/http/golden/matrix.txt); read the difference before you keep it.
+	@REWRITE_MATRIX=1 $(PY) -m pytest -q -p no:randomly tests/http/test_matrix.py && git --no-pager diff --stat tests/http/golden
+
+fuzz: .venv/.dev ## Fuzz every operation of the API for long (about half an hour); SEED= for another run.
+	@EXAMPLES=$${EXAMPLES:-200} SEED=$${SEED:-$$(date +%s)} $(PY) -m pytest -q tests/http/test_schemathesis.py
 
 drill: .venv/.dev ## Kill the running product 50 times while it takes 500 payloads (about four minutes).
 	@KILLS=50 PAYLOADS=500 $(PY) -m pytest -s tests/drills/test_journey_kill9.py

@@ -1,7 +1,7 @@
 """The whole product under `kill -9` at seeded random moments, and nothing acknowledged is lost.
 
-Here 12 kills during 120 payloads; `make drill` has 50 during 500, `make soak` 200 during 4,000, by `KILLS` and `PAYLOADS`
-in the environment. The seed is printed with every failure.
+Here 12 kills during 120 payloads; `make drill` has 50 during 500, `make soak` 200 during 4,000, by `KILLS` and
+`PAYLOADS` in the environment. The seed is printed with every failure.
 """
 
 from __future__ import annotations

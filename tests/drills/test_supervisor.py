@@ -342,7 +342,8 @@ def test_an_ordinary_user_can_do_it_too() -> None:
         port = free_port()
         with (root / "output.txt").open("wb") as output:
             process = subprocess.Popen(
-                [python, "-m", "heldtrue", "up", "--data-dir", home / "data", "--listen", f"127.0.0.1:{port}"],
+                [python, "-m", "heldtrue", "up", "--data-dir", home / "data", "--listen", f"127.0.0.1:{port}",
+                 "--edge-listen", f"unix:{home / 'edge.sock'}", "--trusted-proxy", "unix"],
                 stdout=output, stderr=subprocess.STDOUT, user=65534, group=65534, extra_groups=[], cwd=home,
                 env={"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": str(library)},
             )  # fmt: skip
@@ -352,6 +353,7 @@ def test_an_ordinary_user_can_do_it_too() -> None:
             until(instance.ready, 60, "the instance is ready")
             assert {each.uids().real for each in instance.tree()} == {65534}
             assert (home / "data").stat().st_mode & 0o777 == 0o700
+            assert (home / "edge.sock").stat().st_mode & 0o777 == 0o660
             key = instance.organisation("kept")
             assert instance.call("POST", "/v1/payloads", {"x": 1}, key).status == 202
         finally:

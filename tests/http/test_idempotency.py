@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import msgspec
 import pytest
-from house import House
+from house import House, actor_of
 
 from heldtrue.http.route import Route
 from heldtrue.op import Operation
@@ -50,7 +50,7 @@ def test_a_repeated_secret_is_null_and_says_to_roll(fresh_house: House) -> None:
     assert again["id"] == first["id"]
     assert again["secret"] is None
     assert "roll" in again["advice"]
-    actor = house.ports.authenticate(admin.key or "")
+    actor = actor_of(house.ports, admin)
     with house.database.tenant(actor.tenant, "live") as tx:
         from heldtrue.http.idempotency import PURPOSE, Repeatable, Stored
 

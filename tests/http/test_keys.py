@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from house import House
+from house import House, actor_of
 
 from heldtrue.capabilities.access.bootstrap import bootstrap_operator, renew_operator
 from heldtrue.crypto import tokens
@@ -122,7 +122,7 @@ def test_names_are_sealed_and_secrets_are_not_stored(house: House) -> None:
     with house.database.system() as tx:
         names = tx.value("SELECT string_agg(encode(name_sealed, 'escape'), ' ') FROM heldtrue.organisations")
     assert "Canary" not in names
-    actor = house.ports.authenticate(admin.key or "")
+    actor = actor_of(house.ports, admin)
     with house.database.tenant(actor.tenant, "live") as tx:
         rows = tx.value("SELECT string_agg(k::text, ' ') FROM heldtrue.api_keys k")
     assert secret not in rows

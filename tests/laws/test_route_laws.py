@@ -15,10 +15,11 @@ from typing import Any
 import msgspec
 import pytest
 from asgi import Caller, Got
-from house import documents
+from house import actor_of, documents
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from whole import CANARY, Belongings, Whole, furnish, link_tokens, needs_key, open_whole
 
+from heldtrue.attack.stock import SOUND
 from heldtrue.crypto import tokens
 from heldtrue.db.roles import at_database
 from heldtrue.http.openapi import template
@@ -52,6 +53,7 @@ OPEN = {
     "GET /v1/bundles/{token}": "a receipt by its unguessable link",
     "GET /v1/contents/{token}": "a payload by its unguessable link",
     "GET /v1/contents/{token}/attachments/{ordinal}": "an attachment by its unguessable link",
+    "POST /v1/leaks": "reports of leaked keys, signed by a reporter that the operator named",
 }
 """Every route that takes no credential, with its reason. It may only shrink, but for pages and links of a new part."""
 
@@ -60,8 +62,11 @@ BODIES: dict[str, Any] = {
     "POST /v1/organisations/{organisation_id}/environments": {"environment": "more"},
     "POST /v1/organisations/{organisation_id}/keys": {"name": "more"},
     "POST /v1/keys": {"name": "more", "role": "reader"},
+    "POST /v1/sessions": {"subject": "more"},
     "POST /v1/payloads": {"invoice": "A-1"},
     "POST /v1/endpoints": {"url": "https://127.0.0.1:9/more"},
+    "POST /v1/upstream-keys": {"upstream": "more", "overlap_seconds": 0},
+    "POST /v1/probes": json.loads(SOUND["POST /v1/probes"][0] or b""),
 }
 """What a route is called with where an empty body will not do."""
 
@@ -166,7 +171,7 @@ def bad_credentials(whole: Whole, belongings: Belongings) -> dict[str, str | Non
     dying = admin.post("/v1/keys", {"name": "d", "role": "admin", "expires_at": expires.replace("2026", "2027")}).json()
     revoked = admin.post("/v1/keys", {"name": "r", "role": "admin"}).json()
     admin.delete(f"/v1/keys/{revoked['id']}")
-    with whole.house.database.tenant(house.ports.authenticate(good).tenant, "live") as tx:
+    with whole.house.database.tenant(actor_of(house.ports, admin).tenant, "live") as tx:
         tx.execute(
             "UPDATE heldtrue.api_keys SET expires_at = %s WHERE last4 = %s AND state = 'active'",
             [house.clock.at, dying["last4"]],
@@ -232,7 +237,7 @@ def entries_left(whole: Whole, table: Iterable[Route], make: Callable[[], Belong
 
 
 def ledger(whole: Whole, caller: Caller) -> list[dict[str, Any]]:
-    return documents(whole.house.ports, whole.house.ports.authenticate(caller.key or ""))
+    return documents(whole.house.ports, actor_of(whole.house.ports, caller))
 
 
 def reached_across(whole: Whole, mine: Belongings, foreign: Caller, kind: str) -> list[str]:

@@ -5,6 +5,7 @@ A program of its own, because laboratories are forked from a process with one th
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -56,7 +57,9 @@ def sound(above: Any, attacks: list[Attack], home: Path) -> Iterator[tuple[Attac
     with claims.scratch(directory, above) as arena:
         for attack in sorted(attacks, key=lambda attack: attack.name in LAST):
             began = time.monotonic()
-            yield attack, guarded(attack, lambda attack=attack: attack.run(arena)), time.monotonic() - began
+            with contextlib.closing(arena.caller.twin()) as caller:  # each attack has its own patience
+                own = replace(arena, caller=caller)
+                yield attack, guarded(attack, lambda attack=attack, own=own: attack.run(own)), time.monotonic() - began
 
 
 def main() -> None:

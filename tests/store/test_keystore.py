@@ -13,7 +13,13 @@ import pytest
 
 from heldtrue.capabilities.keystore import actions, routes, store
 from heldtrue.capabilities.keystore.actions import LogKeyFixedError, Signers
-from heldtrue.capabilities.keystore.model import RECEIPT_GRACE, RECEIPT_TERM, NoSigningKeyError, Purpose
+from heldtrue.capabilities.keystore.model import (
+    RECEIPT_GRACE,
+    RECEIPT_TERM,
+    SESSION_GRACE,
+    NoSigningKeyError,
+    Purpose,
+)
 from heldtrue.capabilities.keystore.succession import succeed
 from heldtrue.capabilities.ledger import actions as ledger
 from heldtrue.capabilities.ledger import generations, proofs
@@ -34,6 +40,7 @@ from heldtrue.kernel.secret import Secret
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 ORIGIN = "heldtrue.example/log"
 TICK = timedelta(milliseconds=1)
+GRACES = {Purpose.RECEIPT: RECEIPT_GRACE, Purpose.SESSION: SESSION_GRACE}
 
 
 def a_platform_key() -> PlatformKey:
@@ -55,7 +62,7 @@ def logged(database: Database) -> list[dict[str, Any]]:
         return [parse_entry(row.entry) for row in ledger_store.pending(tx, 100)]
 
 
-def test_first_start_makes_three_keys_and_logs_each(opened: Database) -> None:
+def test_first_start_makes_a_key_for_each_purpose_and_logs_it(opened: Database) -> None:
     with opened.system() as tx:
         keys = {purpose: store.active(tx, purpose) for purpose in Purpose}
         origin = generations.current(tx)
@@ -66,8 +73,8 @@ def test_first_start_makes_three_keys_and_logs_each(opened: Database) -> None:
         assert entries[purpose] == {
             "v": 1, "kind": "key", "event": "activated", "id": str(key.id), "purpose": purpose,
             "public": multikey(key.public), "at": instant(NOON), "not_before": instant(NOON),
-            "sign_until": instant(NOON + RECEIPT_TERM) if purpose == "receipt" else None,
-            "accept_until": instant(NOON + RECEIPT_TERM + RECEIPT_GRACE) if purpose == "receipt" else None,
+            "sign_until": instant(NOON + RECEIPT_TERM) if purpose in GRACES else None,
+            "accept_until": instant(NOON + RECEIPT_TERM + GRACES[purpose]) if purpose in GRACES else None,
         }  # fmt: skip
 
 
@@ -76,7 +83,7 @@ def test_a_later_start_changes_nothing(opened: Database) -> None:
         before = [store.all_of(tx, purpose) for purpose in Purpose]
         actions.ensure_signing_keys(tx, PLATFORM, ORIGIN, NOON + timedelta(days=1), secrets.token_bytes)
         assert [store.all_of(tx, purpose) for purpose in Purpose] == before
-    assert len(logged(opened)) == 3
+    assert len(logged(opened)) == len(Purpose)
 
 
 def test_the_origin_never_changes(opened: Database) -> None:
@@ -143,8 +150,11 @@ def test_a_key_is_rotated_a_day_before_its_term_and_not_earlier(opened: Database
     due = NOON + RECEIPT_TERM - timedelta(days=1)
     with opened.system() as tx:
         assert actions.rotate_due(tx, PLATFORM, due - TICK, secrets.token_bytes) == []
-        [made] = actions.rotate_due(tx, PLATFORM, due, secrets.token_bytes)
-        assert made.purpose == "receipt"
+        made = {one.purpose: one for one in actions.rotate_due(tx, PLATFORM, due, secrets.token_bytes)}
+        assert {purpose: one.state for purpose, one in made.items()} == {
+            "receipt": "active",
+            "session": "pre-activation",
+        }
         assert actions.rotate_due(tx, PLATFORM, due, secrets.token_bytes) == []
 
 
@@ -159,7 +169,7 @@ def test_a_rotation_that_fails_leaves_the_old_key_signing(opened: Database) -> N
     with opened.system() as tx:
         Signers(PLATFORM).active(tx, "receipt", NOON)
         assert len(store.all_of(tx, "receipt")) == 1
-    assert len(logged(opened)) == 3
+    assert len(logged(opened)) == len(Purpose)
 
 
 def test_a_compromised_key_is_replaced_and_its_instant_logged(opened: Database) -> None:
@@ -188,22 +198,23 @@ def test_the_logs_own_key_is_neither_rotated_nor_given_up_while_it_signs(opened:
             actions.compromise(tx, PLATFORM, key.id, NOON, secrets.token_bytes)
 
 
-def test_the_edge_cannot_read_signing_keys(opened: Database) -> None:
+def test_the_edge_cannot_read_the_private_half_of_signing_keys(opened: Database) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege), opened.edge() as tx:
-        tx.value("SELECT count(*) FROM keystore.signing_keys")
+        tx.value("SELECT count(wrapped) FROM keystore.signing_keys")
 
 
 def test_what_is_published_is_public(opened: Database) -> None:
     with opened.system() as tx:
         actions.rotate(tx, PLATFORM, "receipt", NOON + timedelta(days=1), secrets.token_bytes)
         shown = routes.published(tx)
-        key_set = routes.jwks(tx)
+        key_set = routes.jwks(tx, NOON)
+        [session] = store.all_of(tx, Purpose.SESSION)
         origin = generations.current(tx)
     assert shown.origin == ORIGIN
     assert VerifierKey.parse(shown.log_key).public == origin.public
     assert [each.state for each in shown.receipt_keys] == ["active", "deactivated"]
     assert shown.witnesses == []
-    assert [each.kid for each in key_set.keys] == [each.id for each in shown.receipt_keys]
+    assert [each.kid for each in key_set.keys] == [str(session.id)]
 
 
 def test_a_keys_entry_is_found_in_the_generation_of_what_it_signed(opened: Database, tmp_path: Path) -> None:

@@ -248,15 +248,15 @@ def test_the_log_is_served_as_files(database: Database, tmp_path: Path, sequence
     with pytest.raises(routes.NothingPublishedError):
         answer(table, "/log/checkpoint")
     sequence()
-    assert answer(table, "/log/checkpoint").content.startswith(ORIGIN.encode() + b"\n3\n")
-    assert len(answer(table, "/log/tile/0/000.p/3").content) == 96
-    assert b'"kind":"key"' in answer(table, "/log/tile/entries/000.p/3").content
+    assert answer(table, "/log/checkpoint").content.startswith(ORIGIN.encode() + b"\n4\n")
+    assert len(answer(table, "/log/tile/0/000.p/4").content) == 128
+    assert b'"kind":"key"' in answer(table, "/log/tile/entries/000.p/4").content
 
 
 @pytest.mark.parametrize(
     "path",
-    ["0/000", "0/000.p/4", "0/001", "1/000", "0/../../checkpoint", "../checkpoint", "0/000.p/3/..", "entries/x000/000",
-     "0/%2e%2e/checkpoint", "", "0/000.p/3\0"],
+    ["0/000", "0/000.p/5", "0/001", "1/000", "0/../../checkpoint", "../checkpoint", "0/000.p/4/..", "entries/x000/000",
+     "0/%2e%2e/checkpoint", "", "0/000.p/4\0"],
 )  # fmt: skip
 def test_nothing_but_tiles_is_served(
     database: Database, tmp_path: Path, sequence: Callable[[], int], path: str

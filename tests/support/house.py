@@ -11,22 +11,25 @@ from typing import Any
 
 from asgi import Caller
 
-from heldtrue.capabilities.access import actions as access
 from heldtrue.capabilities.access.bootstrap import bootstrap_operator
 from heldtrue.capabilities.access.routes import ROUTES as ACCESS
+from heldtrue.capabilities.edge.gatekeeper import Gatekeeper
 from heldtrue.capabilities.ledger import actions as ledger
 from heldtrue.capabilities.tenants.routes import ROUTES as TENANTS
 from heldtrue.crypto.keyring import KeyCache
 from heldtrue.crypto.platform import PlatformKey
 from heldtrue.db.tx import Database
 from heldtrue.http.app import Application, build_app
+from heldtrue.http.credential import Presented
 from heldtrue.http.limits import Limits, Rate
 from heldtrue.http.ports import Ports
 from heldtrue.http.route import Route
+from heldtrue.kernel.clock import Clock
 from heldtrue.kernel.ids import CryptoKeyId, Entropy, TenantId
 from heldtrue.kernel.secret import Secret
 from heldtrue.op import Actor
 
+ISSUER = "https://log.example.test"
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ROUTES: list[Route] = [*TENANTS, *ACCESS]
 GENEROUS = Limits(organisation=Rate(100_000, 100_000), key=Rate(100_000, 100_000), anonymous=Rate(100_000, 100_000))
@@ -41,6 +44,10 @@ class HandClock:
     def now(self) -> datetime:
         self.at += timedelta(milliseconds=1)
         return self.at
+
+    def behind(self) -> timedelta:
+        """Return by how much the machine's clock is behind what was told: never."""
+        return timedelta()
 
 
 def seeded(seed: str) -> Entropy:
@@ -83,14 +90,38 @@ class House:
 
     def entries(self, caller: Caller) -> list[dict[str, Any]]:
         """Return the ledger's documents of the caller's organisation and environment, oldest first."""
-        actor = self.ports.authenticate(caller.key or "")
-        return documents(self.ports, actor)
+        return documents(self.ports, actor_of(self.ports, caller))
 
     def served(self, *more: Route, **ports: Any) -> House:
         """Return the same house with more routes, or with other ports."""
         changed = replace(self.ports, **ports)
         app = build_app([*ROUTES, *more], changed)
         return House(self.database, changed, self.clock, app, Caller(app, self.operator.key))
+
+
+class PromptKeeper(Gatekeeper):
+    """The product's own, asked to catch up before each look: in tests a change is seen at once, and nothing waits."""
+
+    def authenticate(self, presented: Presented) -> Actor:
+        self.feed.catch_up()
+        return super().authenticate(presented)
+
+    async def agreed(self) -> bool:
+        self.feed.catch_up()
+        return True
+
+
+def keeper_over(database: Database, clock: Clock) -> PromptKeeper:
+    """Return a keeper that is closed together with *database*."""
+    keeper = PromptKeeper(database.dsns.edge, clock, ISSUER)
+    close = database.close
+
+    def close_both() -> None:
+        keeper.feed.close()
+        close()
+
+    database.close = close_both  # type: ignore[method-assign]
+    return keeper
 
 
 def documents(ports: Ports, actor: Actor) -> list[dict[str, Any]]:
@@ -110,13 +141,15 @@ def documents(ports: Ports, actor: Actor) -> list[dict[str, Any]]:
 def ports_over(database: Database, clock: HandClock, entropy: Entropy, **others: Any) -> Ports:
     """Return ports over *database*, wired as the product wires them."""
     platform = PlatformKey(CryptoKeyId.new(NOON, entropy), Secret(entropy(32)))
+    keeper = keeper_over(database, clock)
     given: dict[str, Any] = {
         "database": database,
         "clock": clock,
         "entropy": entropy,
         "platform": platform,
         "key_cache": KeyCache(),
-        "authenticate": lambda token: access.authenticate(database, clock.now(), token),
+        "authenticate": keeper.authenticate,
+        "agreed": keeper.agreed,
         "record_audit": ledger.append_audit,
         "limits": GENEROUS,
         "workers": 4,
@@ -136,4 +169,9 @@ def build_house(database: Database, routes: Sequence[Route] = ROUTES, seed: str 
 
 
 def tenant_of(house: House, caller: Caller) -> TenantId:
-    return house.ports.authenticate(caller.key or "").tenant
+    return actor_of(house.ports, caller).tenant
+
+
+def actor_of(ports: Ports, caller: Caller) -> Actor:
+    """Return who *caller* is."""
+    return ports.authenticate(Presented(caller.key or "", None, caller.client))

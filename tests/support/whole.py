@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from asgi import Caller, Got
-from house import GENEROUS, HandClock, House
+from house import GENEROUS, HandClock, House, actor_of, keeper_over
 
 from heldtrue.app import wiring
 from heldtrue.app.boot import Ground, Home
@@ -95,7 +95,8 @@ def open_whole(dsns: RoleDsns, directory: Path) -> Generator[Whole]:
     with services(Ground(home, dsns)) as parts:
         with parts.database.system() as tx:
             ensure_signing_keys(tx, home.platform, ORIGIN, clock.now(), parts.entropy)
-        ports = replace(wiring.ports(parts), limits=GENEROUS, workers=4)
+        keeper = keeper_over(parts.database, clock)
+        ports = replace(wiring.ports(parts, keeper), limits=GENEROUS, workers=4)
         table = wiring.table(parts)
         app = build_app(table, ports)
         operator = bootstrap_operator(ports)
@@ -128,6 +129,7 @@ def furnish(whole: Whole, name: str, environment: str = "live") -> Belongings:
     sequencer(whole.parts.database, home.data.log, home.platform, house.clock).step()
     delivery = admin.get("/v1/deliveries").json()["data"][0]
     receipt = admin.get("/v1/receipts").json()["data"][0]
+    upstream = _made(house.operator.post("/v1/upstream-keys", {"upstream": "furnished", "overlap_seconds": 0}))["id"]
     leaf = admin.get("/v1/audit?limit=200").json()["data"][-1]
     names = {
         "organisation_id": me["organisation_id"],
@@ -138,14 +140,16 @@ def furnish(whole: Whole, name: str, environment: str = "live") -> Belongings:
         "receipt_id": receipt["id"],
         "leaf_id": leaf["leaf_id"],
         "ordinal": "1",
+        "upstream_key_id": upstream,
     }
-    marks = {CANARY, *(value for parameter, value in names.items() if parameter != "ordinal"), me["id"]}
+    nobodys = {"ordinal", "upstream_key_id"}
+    marks = {CANARY, *(value for parameter, value in names.items() if parameter not in nobodys), me["id"]}
     return Belongings(admin, me["organisation_id"], names, {*marks, *(mark.split("_")[-1] for mark in marks)})
 
 
 def link_tokens(whole: Whole, belongings: Belongings) -> dict[str, str]:
     """Return, by path, the unguessable token that leads to what *belongings* has there."""
-    actor = whole.house.ports.authenticate(belongings.admin.key or "")
+    actor = actor_of(whole.house.ports, belongings.admin)
     request = RequestId.new(whole.house.clock.now(), secrets.token_bytes)
     with tenant_operation(whole.house.ports, actor, request) as op:
         links = Links.of(op.keys.secret_for(receipts.LINK), ReceiptId.parse(belongings.names["receipt_id"]))

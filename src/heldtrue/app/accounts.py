@@ -14,6 +14,7 @@ from heldtrue.kernel.errors import SettingsError
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
+_PR_SET_NAME = 15
 _PR_SET_NO_NEW_PRIVS = 38
 
 
@@ -62,3 +63,8 @@ def confine(account: Account | None, parent: int) -> None:
             raise OSError(number, f"prctl({option}): {os.strerror(number)}")
     if os.getppid() != parent:
         raise SystemExit("the supervisor is gone")
+
+
+def entitle(name: str) -> None:
+    """Show this process as `heldtrue-NAME` in `top` and `ps -o comm`, 15 letters at most (prctl(2), PR_SET_NAME)."""
+    ctypes.CDLL(None).prctl(_PR_SET_NAME, f"heldtrue-{name}".encode()[:15], 0, 0, 0)

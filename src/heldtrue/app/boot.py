@@ -16,7 +16,8 @@ from heldtrue.app.instance import DataDir, Identity, Lock
 from heldtrue.app.listener import CertificateFiles
 from heldtrue.app.pulse import Pulse
 from heldtrue.app.reach import leave, reachable
-from heldtrue.app.settings import Settings, resolve_secret
+from heldtrue.app.secret_uri import resolve_secret
+from heldtrue.app.settings import Settings
 from heldtrue.crypto import platform
 from heldtrue.crypto.platform import PlatformKey
 from heldtrue.crypto.tls import ensure_local_authority
@@ -165,10 +166,11 @@ def external(settings: Settings) -> Secret[str]:
 
 def certificate_files(home: Home) -> CertificateFiles:
     """Return the certificate that was set, or the local authority's for localhost, made when there is none."""
+    client_ca = None if home.settings.edge.client_ca is None else Path(home.settings.edge.client_ca)
     if home.settings.tls_cert is not None and home.settings.tls_key is not None:
-        return CertificateFiles(Path(home.settings.tls_cert), Path(home.settings.tls_key))
+        return CertificateFiles(Path(home.settings.tls_cert), Path(home.settings.tls_key), client_ca)
     made = ensure_local_authority(home.data.tls, home.clock.now())
-    return CertificateFiles(made.cert, made.key)
+    return CertificateFiles(made.cert, made.key, client_ca)
 
 
 def _programs(home: Home) -> Programs:

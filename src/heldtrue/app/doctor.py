@@ -9,12 +9,12 @@ import shutil
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 
 from heldtrue.app import boot, clockmark, instance, listener
+from heldtrue.app.doctor_edge import examine_edge
+from heldtrue.app.findings import Finding, Level
 from heldtrue.app.instance import DataDir, Identity
 from heldtrue.app.maintenance import settings_of
 from heldtrue.app.reach import crossable
@@ -29,24 +29,6 @@ OPERATOR_FILE_AGE = 7
 CERTIFICATE_DAYS = 21
 
 
-class Level(StrEnum):
-    """How bad it is."""
-
-    OK = "ok"
-    ADVICE = "advice"
-    WRONG = "wrong"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    subject: str
-    level: Level
-    found: str
-    advice: str = ""
-
-
 def examine(path: Path, config: Path | None) -> Iterator[Finding]:
     """Yield a finding for everything that can be looked at without stopping the instance."""
     data = DataDir(path.expanduser().absolute())
@@ -57,6 +39,7 @@ def examine(path: Path, config: Path | None) -> Iterator[Finding]:
         yield Finding("settings", Level.WRONG, error.message, error.advice)
         return
     yield from _judge_settings(settings)
+    yield from examine_edge(settings.edge)
     try:
         identity = instance.load(data)
     except SettingsError as error:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from heldtrue.app.pulse import Pulse
+from heldtrue.capabilities.edge.model import STALE_AFTER
 from heldtrue.db.tx import Database
 from heldtrue.http.ports import Check
 from heldtrue.kernel.clock import SystemClock
@@ -23,12 +25,15 @@ REFUSED = 1
 class Health:
     """The checks behind `/readyz`."""
 
-    def __init__(self, database: Database, pulse: Pulse, clock: SystemClock, data: Path) -> None:
+    def __init__(
+        self, database: Database, pulse: Pulse, clock: SystemClock, data: Path, feed_age: Callable[[], float]
+    ) -> None:
         self._database, self._pulse, self._clock, self._data = database, pulse, clock, data
+        self._feed_age = feed_age
 
     def checks(self) -> Sequence[Check]:
         """Return every check. Blocking."""
-        return [self._base(), *(self._part(part) for part in WATCHED), self._time(), self._room()]
+        return [self._base(), self._feed(), *(self._part(part) for part in WATCHED), self._time(), self._room()]
 
     def _base(self) -> Check:
         try:
@@ -36,6 +41,13 @@ class Health:
         except HeldtrueError as error:
             return Check("database", ok=False, note=error.message)
         return Check("database", ok=True)
+
+    def _feed(self) -> Check:
+        age = self._feed_age()
+        if age <= STALE_AFTER:
+            return Check("feed", ok=True)
+        since = "has not come yet" if math.isinf(age) else f"is {age:.0f} s old"
+        return Check("feed", ok=False, note=f"what is known of keys {since}, so nobody is let in")
 
     def _part(self, part: str) -> Check:
         silence = self._pulse.silence(part)

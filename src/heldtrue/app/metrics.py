@@ -24,7 +24,7 @@ Facts = Callable[[], Mapping[str, tuple[str, float]]]
 class WebMetrics:
     """What the web process counts and shows."""
 
-    def __init__(self, worker: Path, facts: Facts) -> None:
+    def __init__(self, worker: Path, facts: Facts, feed_age: Callable[[], float]) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
         self._requests = Counter(
             "heldtrue_requests_total", "Requests answered.", ["route", "status"], registry=self._registry
@@ -32,6 +32,11 @@ class WebMetrics:
         self._seconds = Histogram(
             "heldtrue_request_seconds", "Time to answer.", ["route"], buckets=BUCKETS, registry=self._registry
         )
+        age = Gauge(
+            "heldtrue_feed_age_seconds", "Age of what this process knows of keys; over 5 nobody is let in.",
+            registry=self._registry,
+        )  # fmt: skip
+        age.set_function(feed_age)
         self._registry.register(_Facts(facts))
         self._registry.register(_Worker(worker))
 

@@ -19,6 +19,7 @@ import structlog
 import heldtrue
 from heldtrue.app.services import s3_client
 from heldtrue.app.settings import Settings
+from heldtrue.app.settings_leaks import reporters
 
 LATE = (
     # what the standard library and our dependencies import in the middle of work
@@ -49,6 +50,7 @@ LATE = (
     "uvloop",
     "zoneinfo",
 )
+VALKEY = ("redis", "redis.backoff", "redis.retry")
 SKIPPED = ("heldtrue.app.cli", "heldtrue.__main__")
 """Commands: they run in processes of their own."""
 FOREIGN = ("encodings.mbcs", "encodings.oem")
@@ -65,6 +67,10 @@ def everything(settings: Settings) -> int:
         importlib.import_module(name)
     if settings.objects.store != "local":
         s3_client(settings.objects.endpoint, settings.objects.region)
+    if settings.edge.valkey is not None:
+        for name in VALKEY:
+            importlib.import_module(name)
+    reporters(settings.leaks)
     return len(ours)
 
 

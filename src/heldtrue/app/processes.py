@@ -12,9 +12,8 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-from heldtrue.app.accounts import Account, confine
+from heldtrue.app.accounts import Account, confine, entitle
 from heldtrue.kernel.errors import HeldtrueError, UnavailableError
 
 FIRST_DELAY = 0.2
@@ -100,6 +99,8 @@ class Child:
     name: str
     main: Callable[[Ready], int]
     account: Account | None
+    serves: bool = False
+    """Whether it serves with the instance's certificate, and is exchanged when that changes."""
     pid: int | None = None
     restarts: int = 0
     ready: bool = False
@@ -166,12 +167,6 @@ class Child:
         if self.pipe >= 0:
             os.close(self.pipe)
             self.pipe = -1
-
-
-def entitle(name: str) -> None:
-    """Show this process as `heldtrue-NAME` in `ps` and `top` (15 letters at most)."""
-    with contextlib.suppress(OSError):  # a container may hide /proc; the name is a courtesy
-        Path("/proc/self/comm").write_text(f"heldtrue-{name}"[:15])
 
 
 def end(pid: int, *, seconds: float) -> int:

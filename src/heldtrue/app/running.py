@@ -17,12 +17,13 @@ from types import FrameType
 import msgspec
 import orjson
 
-from heldtrue.app import boot, claims, clockmark, first, instance, listener, preload, web, wiring, worker
+from heldtrue.app import boot, claims, clockmark, edge, first, instance, listener, preload, web, wiring, worker
 from heldtrue.app.boot import Ground, Home, Say
 from heldtrue.app.first import Prepared
 from heldtrue.app.listener import CertificateFiles
 from heldtrue.app.processes import Child, Ready
 from heldtrue.app.settings import Destinations, Settings
+from heldtrue.app.settings_edge import Edge
 from heldtrue.app.supervisor import Supervisor
 from heldtrue.crypto.tls import ensure_local_authority
 from heldtrue.db import migrate
@@ -43,6 +44,8 @@ class Serving:
     pin: str
     first: bool
     demo: bool
+    doors: tuple[str, ...] = ()
+    """What the edge listens on, in words."""
 
 
 def up(settings: Settings, path: Path, *, demo: bool, say: Say, serving: Callable[[Serving], None]) -> int:
@@ -55,7 +58,7 @@ def up(settings: Settings, path: Path, *, demo: bool, say: Say, serving: Callabl
     try:
         if demo:
             home = _with_demo(home)
-        with contextlib.closing(listener.bind(*settings.address)) as socket_:
+        with contextlib.closing(listener.bind(*settings.address)) as socket_, edge.listening(home) as doors:
             files = boot.certificate_files(home)
             certificate = files.read()
             preload.everything(home.settings)
@@ -68,18 +71,23 @@ def up(settings: Settings, path: Path, *, demo: bool, say: Say, serving: Callabl
 
                 def serve(ready: Ready) -> int:
                     preload.tell_late_imports()
+                    doors.close()
                     make_app, close = wiring.web(ground)
                     return web.serve(make_app, socket_, supervisor.certificate, ready, close)
 
                 def work(ready: Ready) -> int:
                     preload.tell_late_imports()
                     socket_.close()
+                    doors.close()
                     return worker.work(ground, ready, claims.attacks if home.settings.claims else None)
 
                 supervisor = Supervisor(
                     server=base.server,
-                    worker=Child("worker", work, home.account),
-                    web=Child("web", serve, home.account),
+                    children=[
+                        Child("worker", work, home.account),
+                        Child("web", serve, home.account, serves=True),
+                        *edge.children(ground, doors, lambda: supervisor.certificate, socket_.close),
+                    ],
                     certificates=files,
                     certificate=certificate,
                     serving=lambda: serving(_announce(home, prepared, demo=demo)),
@@ -129,7 +137,17 @@ def _announce(home: Home, prepared: Prepared, *, demo: bool) -> Serving:
         pin=prepared.pin,
         first=home.first,
         demo=demo,
+        doors=_doors(home.settings.edge),
     )
+
+
+def _doors(settings: Edge) -> tuple[str, ...]:
+    said: list[str] = []
+    if settings.listen is not None:
+        said.append(f"A door for proxies is open at {settings.listen}.")
+    if settings.proxy_listen is not None:
+        said.append(f"https://{settings.proxy_listen} leads to {settings.upstream}, for whoever has a key.")
+    return tuple(said)
 
 
 @contextmanager

@@ -14,8 +14,9 @@ from heldtrue.app import boot, instance, maintenance
 from heldtrue.app.accounts import service_account
 from heldtrue.app.instance import DataDir
 from heldtrue.app.reach import reachable
+from heldtrue.app.secret_uri import resolve_secret
 from heldtrue.app.services import object_store
-from heldtrue.app.settings import Settings, resolve_secret
+from heldtrue.app.settings import Settings
 from heldtrue.app.version import RELEASE
 from heldtrue.capabilities.backups import actions, restore
 from heldtrue.capabilities.backups.actions import Source

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
-import stat
 import tomllib
 from collections.abc import Mapping
 from ipaddress import ip_network
@@ -15,8 +13,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from heldtrue.app.settings_edge import Edge, host_and_port
+from heldtrue.app.settings_leaks import Leaks
 from heldtrue.kernel.errors import SettingsError
-from heldtrue.kernel.secret import Secret
 
 _SECRET_WORD = re.compile(r"pass(word|wd|phrase)?$|secret|token|credential$|private", re.IGNORECASE)
 _ORIGIN = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*")
@@ -84,6 +83,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     limits: Limits = Limits()
     destinations: Destinations = Destinations()
     objects: Objects = Objects()
+    edge: Edge = Edge()
+    leaks: Leaks = Leaks()
 
     def __post_init__(self) -> None:
         parse_listen(self.listen)
@@ -98,6 +99,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
             raise SettingsError("tls_cert and tls_key go together", advice="Set both, or neither.")
         if self.database != "embedded":
             _check_secret_uri("database", self.database)
+        if self.edge.valkey is not None:
+            _check_secret_uri("edge.valkey", self.edge.valkey)
         for network in (*self.destinations.allow, *self.metrics_from):
             _check_network(network)
 
@@ -138,34 +141,9 @@ def load(file: Path | None, flags: Mapping[str, Any], *, required: bool = False)
         ) from error
 
 
-def resolve_secret(uri: str) -> Secret[str]:
-    """Return the secret that *uri* points to: `file:/path` with mode 0600, or `env:NAME`."""
-    scheme, _, rest = uri.partition(":")
-    if scheme == "env":
-        value = os.environ.get(rest)
-        if not value:
-            raise SettingsError(f"the environment variable {rest} is not set", advice="Set it, or use `file:/path`.")
-        return Secret(value)
-    path = Path(rest)
-    try:
-        mode = path.stat().st_mode
-        text = path.read_text().strip()
-    except OSError as error:
-        raise SettingsError(
-            f"{path} cannot be read: {error.strerror}", advice="Check the path and its owner."
-        ) from error
-    if stat.S_IMODE(mode) & 0o077:
-        raise SettingsError(f"{path} holds a secret and others may read it", advice=f"Run `chmod 600 {path}`.")
-    return Secret(text)
-
-
 def parse_listen(text: str) -> tuple[str, int]:
     """Return host and port of `HOST:PORT` (an IPv6 host in brackets)."""
-    host, colon, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not colon or not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise SettingsError(f"listen = {text!r} is not HOST:PORT", advice='Write it as "127.0.0.1:8443".')
-    return host, int(port)
+    return host_and_port("listen", text)
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -233,9 +211,10 @@ def _check_base_url(url: str) -> None:
 def _check_secret_uri(name: str, uri: str) -> None:
     scheme, colon, rest = uri.partition(":")
     if not colon or scheme not in {"file", "env"} or not rest:
+        meant = "neither `embedded` nor a secret URI" if name == "database" else "not a secret URI"
         raise SettingsError(
-            f"{name} = {uri[:20]!r} is neither `embedded` nor a secret URI",
-            advice=f'Put the DSN into a file with mode 0600 and write {name} = "file:/path/to/it", or "env:NAME".',
+            f"{name} = {uri[:20]!r} is {meant}",
+            advice=f'Put it into a file with mode 0600 and write {name} = "file:/path/to/it", or "env:NAME".',
         )
 
 

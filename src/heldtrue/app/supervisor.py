@@ -1,4 +1,4 @@
-"""The supervisor: keeps the database, the web process and the worker alive, and ends them in order.
+"""The supervisor: keeps the database and the children alive, and ends them in order.
 
 It holds no connection and no thread of its own while it forks, so that a child starts from a quiet process. Nothing
 outlives it: children get SIGKILL from the kernel when it ends, the embedded database SIGQUIT, and the next start
@@ -11,7 +11,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Protocol
@@ -62,13 +62,12 @@ class Supervisor:
 
     server: Server | None
     """None: the database is somebody else's."""
-    worker: Child
-    web: Child
-    """Its `main` reads `certificate` when it is forked."""
+    children: Sequence[Child]
+    """In the order of their start; they end in the reverse one. Those that serve read `certificate` when forked."""
     certificates: CertificateFiles
     certificate: Certificate
     serving: Callable[[], None]
-    """Called once, when both children are ready for the first time."""
+    """Called once, when all children are ready for the first time."""
     upkeep: Callable[[], None] = lambda: None
     """Called every round."""
     stop_asked: Callable[[], bool] = lambda: False
@@ -76,7 +75,10 @@ class Supervisor:
     _stopping: int = 0
     _reload: bool = False
     _served: bool = False
-    _retiring: list[int] = field(default_factory=list)
+    _exchanging: list[Child] = field(default_factory=list[Child])
+    """Children that serve an older certificate; they are exchanged one by one."""
+    _retiring: tuple[Child, int] | None = None
+    """A child that was started in the place of this older process, which ends when the child is ready."""
     _server_due: float = 0.0
     _look_due: float = 0.0
     _stuck: bool = False
@@ -91,8 +93,8 @@ class Supervisor:
         self._stopping = max(self._stopping, int(self.stop_asked()))
         try:
             if not self._stopping:
-                self.worker.start()
-                self.web.start()
+                for child in self.children:
+                    child.start()
             while not self._stopping:
                 self._round()
                 if select.select([reader], [], [], 0.05 if self._unsettled() else ROUND)[0]:
@@ -108,18 +110,22 @@ class Supervisor:
         if number in (signal.SIGTERM, signal.SIGINT):
             self._stopping += 1
             if self._stopping > 1:
-                for pid in (self.web.pid, self.worker.pid, *self._retiring):
+                retiring = None if self._retiring is None else self._retiring[1]
+                for pid in (*(child.pid for child in reversed(self.children)), retiring):
                     if pid is not None:
                         os.kill(pid, signal.SIGKILL)
         elif number == signal.SIGHUP:
             self._reload = True
 
     def _unsettled(self) -> bool:
-        return not (self.web.ready and self.worker.ready) or bool(self._retiring)
+        return not self._all_ready() or self._retiring is not None or bool(self._exchanging)
+
+    def _all_ready(self) -> bool:
+        return all(child.ready for child in self.children)
 
     def _round(self) -> None:
         self._watch_database()
-        for child in (self.worker, self.web):
+        for child in self.children:
             status = child.poll()
             if status is not None:
                 if not self._served:
@@ -133,8 +139,8 @@ class Supervisor:
         except OSError as error:
             self._log.error("upkeep failed", why=error.strerror)
         self._watch_certificates()
-        self._retire()
-        if not self._served and self.web.ready and self.worker.ready:
+        self._exchange()
+        if not self._served and self._all_ready():
             self._served = True
             self.serving()
 
@@ -165,7 +171,7 @@ class Supervisor:
             self._stuck = False
 
     def _watch_certificates(self) -> None:
-        """Exchange the web process for one with the new certificate; both listen until the old one is done."""
+        """Read a new certificate, for the processes that serve it to be exchanged."""
         if not self._reload and not self.certificates.changed():
             return
         self._reload = False
@@ -174,24 +180,29 @@ class Supervisor:
         except HeldtrueError as error:
             self._log.error("new certificate refused, the old one serves on", why=error.message, advice=error.advice)
             return
-        old = self.web.detach()
-        if old is not None:
-            self._retiring.append(old)
-        self.web.start()
+        self._exchanging = [child for child in self.children if child.serves]
         self._log.info("certificate loaded")
 
-    def _retire(self) -> None:
-        if self._retiring and self.web.ready:
-            for pid in self._retiring:
-                end(pid, seconds=GRACE)
-            self._retiring.clear()
+    def _exchange(self) -> None:
+        """Put a new process in the place of the next that serves; both listen until the old one is done."""
+        if self._retiring is not None:
+            child, old = self._retiring
+            if child.ready:
+                self._retiring = None
+                end(old, seconds=GRACE)
+        while self._exchanging and self._retiring is None:
+            child = self._exchanging.pop(0)
+            old = child.detach()
+            child.start()
+            if old is not None:
+                self._retiring = (child, old)
 
     def _stop(self) -> None:
-        """End the web process first, so that nothing new is accepted, then the worker, then the database."""
+        """End the children, the last started first, so that nothing new is accepted, then the database."""
         self._stopping = max(self._stopping, 1)
-        for pid in self._retiring:
-            end(pid, seconds=GRACE)
-        for child in (self.web, self.worker):
+        if self._retiring is not None:
+            end(self._retiring[1], seconds=GRACE)
+        for child in reversed(self.children):
             status = child.stop(seconds=GRACE)
             if status is not None and os.waitstatus_to_exitcode(status) != 0:
                 self._log.warning("child did not end by itself", child=child.name, how=describe(status))

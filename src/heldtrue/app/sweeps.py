@@ -1,4 +1,4 @@
-"""What is done now and then: forget old idempotency answers, remove orphan objects, rotate keys that are due."""
+"""What is done now and then: forget old idempotency answers, remove orphan objects, rotate keys, remind of old ones."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from datetime import datetime, timedelta
 import structlog
 
 from heldtrue.app.services import Services
+from heldtrue.capabilities.access.reminders import Reminder
+from heldtrue.capabilities.edge.lessors import forget_full
+from heldtrue.capabilities.edge.reading import prune as prune_changes
 from heldtrue.capabilities.intake.actions import sweep as sweep_objects
 from heldtrue.capabilities.keystore.actions import rotate_due
 
@@ -23,8 +26,18 @@ def sweep(services: Services, now: datetime) -> dict[str, int]:
         rotated = rotate_due(tx, services.ground.home.platform, now, services.entropy)
     with services.database.system() as tx:
         forgotten = tx.execute("DELETE FROM heldtrue.idempotency WHERE created_at < %s", [now - REMEMBERED])
+    with services.database.system() as tx:
+        pruned = prune_changes(tx)
     removed = sweep_objects(services.database, services.objects, now)
-    done = {"keys_rotated": len(rotated), "answers_forgotten": forgotten, "orphans_removed": removed}
+    reminder = Reminder(services.database, services.ground.home.platform, services.cache, services.entropy)
+    done = {
+        "keys_rotated": len(rotated),
+        "answers_forgotten": forgotten,
+        "changes_pruned": pruned,
+        "limits_forgotten": forget_full(services.database),
+        "orphans_removed": removed,
+        "reminders": reminder.remind(now),
+    }
     if any(done.values()):
         _log.info("swept", **done)
     return done

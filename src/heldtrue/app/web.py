@@ -1,12 +1,15 @@
-"""The web process: granian on the inherited socket, TLS 1.3 preferred and nothing below 1.2."""
+"""Granian on inherited sockets, TLS 1.3 preferred and nothing below 1.2; the web process has one of them."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import uvloop
@@ -25,34 +28,50 @@ GRACE = 10
 """Seconds that answers under way get after a stop was asked for."""
 
 
-class _Server(Server):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """An application and the socket that it answers on."""
+
+    app: Asgi
+    listener: socket.socket
+    certificate: Certificate | None
+    """None: in clear, on a unix socket or loopback."""
+    clients_prove: bool = False
+    """Whether each client must show a certificate of the authorities that come with the certificate."""
+    websockets: bool = False
+
+
+class SiteServer(Server):
     """Granian on a socket that is bound already: its own binding would share a port that another program holds."""
 
-    def __init__(self, app: Asgi, listener: socket.socket, certificate: Certificate) -> None:
+    def __init__(self, site: Site) -> None:
         super().__init__(
-            app,
+            site.app,
             interface=Interfaces.ASGINL,
-            http=HTTPModes.auto,
-            websockets=False,
+            http=HTTPModes.auto if site.certificate else HTTPModes.http1,
+            websockets=site.websockets,
             backlog=BACKLOG,
             http1_settings=HTTP1Settings(header_read_timeout=10_000),
             log_enabled=False,
         )
-        self._listener = listener
+        self._listener = site.listener
         self.workers_kill_timeout = GRACE
-        self.ssl_ctx = (
-            True,
-            in_memory(certificate.chain, "certificate"),
-            in_memory(certificate.key, "key"),
-            None,
-            str(SSLProtocols.tls12),
-            None,
-            [],
-            False,
-        )
+        if site.certificate is not None:
+            self.ssl_ctx = (
+                True,
+                in_memory(site.certificate.chain, "certificate"),
+                in_memory(site.certificate.key, "key"),
+                None,
+                str(SSLProtocols.tls12),
+                in_memory(site.certificate.authorities, "authorities") if site.clients_prove else None,
+                [],
+                site.clients_prove,
+            )
 
     def _init_shared_socket(self) -> None:
-        self._shd = SocketHolder(self._listener.fileno(), False, BACKLOG)  # pyright: ignore[reportCallIssue]
+        unix = self._listener.family == socket.AF_UNIX
+        # It closes what it is given, so it gets a descriptor of its own.
+        self._shd = SocketHolder(os.dup(self._listener.fileno()), unix, BACKLOG)  # pyright: ignore[reportCallIssue]
         self._ssp = None
 
 
@@ -63,36 +82,50 @@ def serve(
     ready: Ready,
     close: Callable[[], None],
 ) -> int:
-    """Serve until SIGTERM, answering what is under way; return the exit code."""
+    """Serve one application over TLS until SIGTERM, answering what is under way; return the exit code."""
 
-    async def main() -> int:
-        loop = asyncio.get_running_loop()
-        server = _Server(make_app(), listener, certificate)
-        stopping = False
+    @asynccontextmanager
+    async def site() -> AsyncGenerator[Sequence[Site]]:
+        yield [Site(app=make_app(), listener=listener, certificate=certificate)]
 
-        def stop() -> None:
-            nonlocal stopping
-            stopping = True
-            server.stop()
-
-        loop.add_signal_handler(signal.SIGTERM, stop)
-        announced = loop.create_task(_announce(server, ready))
-        await server.serve()
-        announced.cancel()
-        return 0 if stopping else 1
-
-    logging.getLogger("_granian").setLevel(logging.CRITICAL)
     try:
-        return uvloop.run(main())
+        return serve_sites(site, ready)
     finally:
         close()
 
 
-async def _announce(server: _Server, ready: Ready) -> None:
-    """Say that answers are given, once granian's worker has taken the socket and the certificate."""
-    while not server.wrks:
+def serve_sites(opened: Callable[[], AbstractAsyncContextManager[Sequence[Site]]], ready: Ready) -> int:
+    """Serve what *opened* yields until SIGTERM, answering what is under way; return the exit code.
+
+    A server that ends by itself ends the others, and the process with an error.
+    """
+
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        loop.add_signal_handler(signal.SIGTERM, stop.set)
+        async with opened() as sites:
+            servers = [SiteServer(site) for site in sites]
+            serving = [loop.create_task(server.serve()) for server in servers]
+            asked = loop.create_task(stop.wait())
+            announced = loop.create_task(_announce(servers, ready))
+            await asyncio.wait([*serving, asked], return_when=asyncio.FIRST_COMPLETED)
+            for server in servers:
+                server.stop()
+            await asyncio.gather(*serving)
+            announced.cancel()
+            asked.cancel()
+        return 0 if stop.is_set() else 1
+
+    logging.getLogger("_granian").setLevel(logging.CRITICAL)
+    return uvloop.run(main())
+
+
+async def _announce(servers: Sequence[SiteServer], ready: Ready) -> None:
+    """Say that answers are given, once every granian worker has taken its socket and certificate."""
+    while not all(server.wrks for server in servers):
         await asyncio.sleep(0)
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    if server.wrks and server.wrks[0].is_alive():
+    if all(server.wrks and server.wrks[0].is_alive() for server in servers):
         ready()

@@ -12,18 +12,26 @@ from heldtrue.app.health import Health
 from heldtrue.app.metrics import WebMetrics
 from heldtrue.app.publication import trust_services
 from heldtrue.app.services import Services, services
+from heldtrue.app.settings_leaks import reporters
 from heldtrue.app.web import Asgi
-from heldtrue.capabilities.access import actions as access
+from heldtrue.capabilities.access.leaks import routes as leak_routes
+from heldtrue.capabilities.access.minting import SessionServices
+from heldtrue.capabilities.access.minting import routes as session_routes
 from heldtrue.capabilities.access.routes import ROUTES as ACCESS
+from heldtrue.capabilities.access.sessions import issuer_of
 from heldtrue.capabilities.deliveries import actions as deliveries
 from heldtrue.capabilities.deliveries.routes import DeliveryServices
 from heldtrue.capabilities.deliveries.routes import routes as delivery_routes
+from heldtrue.capabilities.edge.gatekeeper import Gatekeeper
+from heldtrue.capabilities.edge.upstreams import routes as upstream_routes
 from heldtrue.capabilities.intake.model import Limits as IntakeLimits
 from heldtrue.capabilities.intake.routes import IntakeServices
 from heldtrue.capabilities.intake.routes import routes as intake_routes
 from heldtrue.capabilities.keystore.routes import routes as keystore_routes
 from heldtrue.capabilities.ledger import actions as ledger
 from heldtrue.capabilities.ledger.routes import routes as ledger_routes
+from heldtrue.capabilities.probe.actions import ProbeServices
+from heldtrue.capabilities.probe.routes import routes as probe_routes
 from heldtrue.capabilities.receipts import actions as receipts
 from heldtrue.capabilities.receipts.routes import ReceiptServices
 from heldtrue.capabilities.receipts.routes import routes as receipt_routes
@@ -42,7 +50,8 @@ def web(ground: Ground) -> tuple[Callable[[], Asgi], Callable[[], None]]:
 
     def make() -> Asgi:
         parts = stack.enter_context(services(ground))
-        app = build_app(table(parts), ports(parts))
+        keeper = stack.enter_context(gatekeeper(parts).running())
+        app = build_app(table(parts), ports(parts, keeper))
         stack.callback(app.close)
         return app
 
@@ -55,6 +64,8 @@ def table(parts: Services) -> list[Route]:
     return [
         *TENANTS,
         *ACCESS,
+        *session_routes(SessionServices(signers=parts.signers, issuer=issuer_of(parts.ground.home.identity.origin))),
+        *leak_routes(reporters(settings.leaks)),
         *intake_routes(
             IntakeServices(
                 objects=parts.objects,
@@ -65,40 +76,56 @@ def table(parts: Services) -> list[Route]:
         *receipt_routes(ReceiptServices(objects=parts.objects)),
         *delivery_routes(DeliveryServices(allow=parts.allow)),
         *ledger_routes(parts.ground.home.data.log),
-        *keystore_routes(parts.database),
+        *keystore_routes(parts.database, parts.ground.home.clock),
+        *upstream_routes(parts.ground.home.platform),
+        *probe_routes(ProbeServices(signers=parts.signers, origin=parts.ground.home.identity.origin)),
         *trust_routes(trust_services(parts)),
     ]
 
 
-def ports(parts: Services) -> Ports:
-    """Return what the pipeline is given."""
+def gatekeeper(parts: Services) -> Gatekeeper:
+    """Return what knows who comes in; not running yet."""
+    home = parts.ground.home
+    return Gatekeeper(parts.ground.dsns.edge, home.clock, issuer_of(home.identity.origin))
+
+
+def ports(parts: Services, keeper: Gatekeeper | None = None) -> Ports:
+    """Return what the pipeline is given; without a *keeper* nobody is let in."""
     home, database = parts.ground.home, parts.database
-    health = Health(database, parts.ground.pulse, home.clock, home.data.root)
-    metrics = WebMetrics(home.data.run / "worker.prom", partial(facts, parts))
+    keeper = keeper or gatekeeper(parts)
+    health = Health(database, parts.ground.pulse, home.clock, home.data.root, keeper.age)
+    metrics = WebMetrics(home.data.run / "worker.prom", partial(facts, parts), keeper.age)
     rate = Rate(home.settings.limits.burst, home.settings.limits.requests_per_second)
-
-    def record_refusals(summary: RefusedSummary) -> None:
-        with database.system() as tx:
-            ledger.append_refused(
-                tx, summary.minute, summary.count, summary.reasons, summary.sources, home.clock.now(), parts.entropy
-            )
-
     return Ports(
         database=database,
         clock=home.clock,
         entropy=parts.entropy,
         platform=home.platform,
         key_cache=parts.cache,
-        authenticate=lambda token: access.authenticate(database, home.clock.now(), token),
+        authenticate=keeper.authenticate,
+        agreed=keeper.agreed,
         record_audit=ledger.append_audit,
         resolve_link=partial(receipts.resolve_link, database),
-        record_refusals=record_refusals,
+        record_refusals=refusal_recorder(parts),
         ready=health.checks,
         metrics=metrics.text,
         metrics_from=home.settings.metrics_from,
         observe=metrics.observe,
         limits=Limits(organisation=rate, key=rate),
     )
+
+
+def refusal_recorder(parts: Services) -> Callable[[RefusedSummary], None]:
+    """Return what keeps one minute's count of refused strangers."""
+
+    def record(summary: RefusedSummary) -> None:
+        now = parts.ground.home.clock.now()
+        with parts.database.system() as tx:
+            ledger.append_refused(
+                tx, summary.minute, summary.count, summary.reasons, summary.sources, now, parts.entropy
+            )
+
+    return record
 
 
 @contextmanager

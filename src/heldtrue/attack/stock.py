@@ -37,6 +37,9 @@ class Request:
         return caller.call(self.method, self.path, token, self.body, self.headers)
 
 
+_NOBODYS = frozenset({"ordinal", "upstream_key_id"})
+
+
 @dataclass(slots=True)
 class Stock:
     """Ids of what an organisation has, by the name of the path parameter that takes them."""
@@ -64,8 +67,9 @@ def stock(arena: Arena, probe: Probe) -> Stock:
         "receipt_id": delivery["receipt_id"],
         "leaf_id": leaf,
         "organisation_id": str(probe.tenant),
+        "upstream_key_id": f"ck_{bytes(16).hex()}",  # the instance's, of no organisation
     }
-    marks = (mark, *(value for name, value in ids.items() if name != "ordinal"), str(probe.tenant.value))
+    marks = (mark, *(value for name, value in ids.items() if name not in _NOBODYS), str(probe.tenant.value))
     return Stock(ids, marks)
 
 
@@ -100,8 +104,11 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "GET /v1/self": _JUST_ASK,
     "GET /v1/keys": _JUST_ASK,
     "POST /v1/keys": _json({"name": "probe", "role": "reader"}),
+    "GET /v1/keys/{key_id}": _JUST_ASK,
     "DELETE /v1/keys/{key_id}": _JUST_ASK,
     "POST /v1/keys/{key_id}/roll": _json({"overlap_seconds": 0}),
+    "POST /v1/sessions": _json({"subject": "probe"}),
+    "DELETE /v1/sessions": _JUST_ASK,
     "POST /v1/organisations": _json({"name": "probe"}),
     "GET /v1/organisations": _JUST_ASK,
     "POST /v1/organisations/{organisation_id}/environments": _json({"environment": "attack"}),
@@ -125,6 +132,24 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "GET /v1/deliveries": _JUST_ASK,
     "GET /v1/deliveries/{delivery_id}": _JUST_ASK,
     "POST /v1/deliveries/{delivery_id}/replay": _JUST_ASK,
+    "POST /v1/upstream-keys": _json({"upstream": "probe", "overlap_seconds": 0}),
+    "GET /v1/upstream-keys": _JUST_ASK,
+    "DELETE /v1/upstream-keys/{upstream_key_id}": _JUST_ASK,
+    "POST /v1/probes": _json(
+        {
+            "target_sha256": "0" * 64,
+            "started_at": "2026-01-01T00:00:00.000Z",
+            "finished_at": "2026-01-01T00:00:01.000Z",
+            "ended": "interrupted",
+            "coverage": dict.fromkeys(
+                ("routes", "judged", "not_judged", "checks_made", "checks_not_made", "requests"), 0
+            ),
+            "report_sha256": "0" * 64,
+            "tool_version": "0",
+            "source_sha256": "0" * 64,
+        }
+    ),
+    "GET /v1/probes": _JUST_ASK,
     "GET /v1/audit": _JUST_ASK,
     "GET /v1/audit/{leaf_id}/proof": _JUST_ASK,
 }

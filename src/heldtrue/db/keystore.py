@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -77,3 +78,25 @@ class TxKeyRecords:
                WHERE tenant_id = %s AND key_id = %s AND state = 'active'""",
             [at, tenant, key_id],
         )
+
+
+class ManyKeyRecords(TxKeyRecords):
+    """The same for many organisations at once: their active keys of one purpose are read in one round trip."""
+
+    __slots__ = ("_known", "_purpose")
+
+    def __init__(self, tx: SystemTx, tenants: Iterable[UUID], purpose: str) -> None:
+        super().__init__(tx)
+        self._purpose = purpose
+        rows = tx.many(
+            TenantKeyRow,
+            """SELECT tenant_id, key_id, purpose, state, wrapped, created_at FROM keystore.tenant_keys
+               WHERE tenant_id = ANY(%s) AND purpose = %s AND state = 'active'""",
+            [list(tenants), purpose],
+        )
+        self._known = {row.tenant_id: row for row in rows}
+
+    def tenant_key(self, tenant: UUID, purpose: str) -> TenantKeyRow | None:
+        """Return the active key of *purpose* as it was read at the beginning, else as it is."""
+        known = self._known.get(tenant) if purpose == self._purpose else None
+        return known or super().tenant_key(tenant, purpose)

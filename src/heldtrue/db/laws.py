@@ -32,6 +32,7 @@ EXEMPT_TABLES: Mapping[str, str] = MappingProxyType(
         "heldtrue.attack_runs": "the operator's own evidence, published",
         "heldtrue.attack_results": "the operator's own evidence, published",
         "heldtrue.claim_schedules": "the operator's own promises, published",
+        "heldtrue.probes": "the operator's own evidence, published",
         "heldtrue.rate_buckets": "levels of limits under keyed names; nothing tells whose they are",
         "keystore.upstream_keys": "the operator's own keys, wrapped",
         "keystore.signing_keys": "the operator's own keys, wrapped; public halves are published",
@@ -66,6 +67,7 @@ APPEND_ONLY: Mapping[str, frozenset[str]] = MappingProxyType(
         "heldtrue.attack_runs": frozenset({"SELECT", "INSERT"}),
         "heldtrue.attack_results": frozenset({"SELECT", "INSERT"}),
         "heldtrue.claim_schedules": frozenset({"SELECT", "INSERT"}),
+        "heldtrue.probes": frozenset({"SELECT", "INSERT"}),
         "heldtrue.log_pending": frozenset({"SELECT", "INSERT", "DELETE"}),
     }
 )

@@ -37,7 +37,7 @@ class Application:
         self.table = [*table, *system.routes(ports, table)]
         self._ports = ports
         self._threads = ThreadPoolExecutor(ports.workers, thread_name_prefix="action")
-        self._gate = Gate(ports, self._in_thread)
+        self._gate = Gate(ports)
         self._pipeline = Pipeline(Router(self.table), ports, self._gate, self._in_thread)
         self._collecting: asyncio.Task[None] | None = None
 

@@ -5,7 +5,8 @@ Three shapes of action exist, by realm (`heldtrue.http.route.Realm`):
 - TENANT `action(op: Operation, input) -> Struct | Answer | Page | None`, OPERATOR the same with a `SystemOperation`;
   `input` is left out where the route takes nothing;
 - LINK `action(op: Operation, row: UUID[, input]) -> Struct | Answer | Page`, *row* being what the link names;
-- PUBLIC `action() | action(input) -> Struct | Page`: no operation, because there is nothing of any organisation in it.
+- PUBLIC `action() | action(input) -> Struct | Page`: no operation, because there is nothing of any organisation in it;
+  where the route is `signed`, `action(signed: Signed) -> Struct | Page`, which judges the signature before anything.
 
 A route that `streams` has an `async handler(exchange: Exchange) -> Answer` instead, TENANT realm only.
 """
@@ -85,6 +86,17 @@ class TlsInfo:
 
     version: str | None = None
     cipher: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A request of a route that is `signed`: its signature is over the bytes, so nothing has looked into them yet."""
+
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+    request: RequestId
+    ports: Ports = field(repr=False)
 
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]

@@ -4,42 +4,27 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol
 
 from heldtrue.crypto.digest import sha256
+from heldtrue.http.credential import MissingCredentialError, Presented, UnknownCredentialError, bearer
+from heldtrue.http.incoming import Incoming
 from heldtrue.http.limits import Gcra, Standing
 from heldtrue.http.ports import Ports
 from heldtrue.http.refusals import Refusals
 from heldtrue.http.route import Realm, Route
-from heldtrue.kernel.errors import DeniedError, LimitedError, NotFoundError, UnauthenticatedError
+from heldtrue.kernel.errors import DeniedError, LimitedError, NotFoundError, UnauthenticatedError, UnavailableError
 from heldtrue.op import Actor
 from heldtrue.policy.decide import decide
 
 MOST_KNOWN = 10_000
 
 
-class MissingCredentialError(UnauthenticatedError):
-    """No credential came with the request; send `Authorization: Bearer <key>`."""
-
-    code = "missing-credential"
-
-
-class InThread(Protocol):
-    """Run a blocking function in a worker thread."""
-
-    def __call__(self, act: Callable[[], Actor], /) -> Awaitable[Actor]:
-        """Return what it returns."""
-        ...
-
-
 class Gate:
     """Authentication, authorisation and limits of one process."""
 
-    def __init__(self, ports: Ports, in_thread: InThread) -> None:
+    def __init__(self, ports: Ports) -> None:
         limits = ports.limits
         self._ports = ports
-        self._in_thread = in_thread
         self._organisations = Gcra("organisation", limits.organisation, ports.monotonic, limits.buckets)
         self._keys = Gcra("key", limits.key, ports.monotonic, limits.buckets)
         self._anonymous = Gcra("source", limits.anonymous, ports.monotonic, limits.buckets)
@@ -47,17 +32,21 @@ class Gate:
         self._lock = threading.Lock()
         self.refusals = Refusals()
 
-    async def identify(self, headers: Mapping[str, str], source: str, standings: list[Standing]) -> Actor:
+    async def identify(self, request: Incoming, standings: list[Standing]) -> Actor:
         """Return who the bearer token says it is; raise `UnauthenticatedError`, or `LimitedError` when too many were.
 
         Tokens that were good before are remembered by digest, for two refusals only: a source that was refused too
-        often is not looked up unless its token was good, and a token over its limit is refused before the look-up.
+        often is not looked at unless its token was good, and a token over its limit is refused before it is judged.
         Every admission is judged anew.
         """
-        token = _bearer(headers)
-        if token is None:
-            raise self._refused(MissingCredentialError(), source, standings)
-        digest = sha256(token.encode("utf-8", "surrogateescape"))
+        source = request.source
+        try:
+            presented = Presented(
+                bearer(request.authorization).decode("latin-1"), request.headers.get("origin"), request.client
+            )
+        except MissingCredentialError as error:
+            raise self._refused(error, source, standings) from error
+        digest = sha256(presented.token.encode("utf-8", "surrogateescape"))
         with self._lock:
             known = self._known.get(digest)
         if known is None:
@@ -66,7 +55,7 @@ class Gate:
             self._admit(self._organisations.look(str(known.tenant)), standings)
             self._admit(self._keys.look(str(known.key)), standings)
         try:
-            actor = await self._in_thread(lambda: self._ports.authenticate(token))
+            actor = await self._authenticate(presented)
         except UnauthenticatedError as error:
             with self._lock:
                 self._known.pop(digest, None)
@@ -77,6 +66,15 @@ class Gate:
                 self._known.popitem(last=False)
         standings.clear()
         return actor
+
+    async def _authenticate(self, presented: Presented) -> Actor:
+        """Return the actor; a credential that is unknown may have been made a moment ago, so that is awaited once."""
+        try:
+            return self._ports.authenticate(presented)
+        except UnknownCredentialError:
+            if not await self._ports.agreed():
+                raise UnavailableError("Whether this credential is known cannot be told now.") from None
+        return self._ports.authenticate(presented)
 
     def judge(self, actor: Actor, route: Route) -> DeniedError | None:
         """Return why *actor* may not use *route*, None when it may. A route without a permission is refused."""
@@ -121,10 +119,3 @@ class Gate:
 def needs_credential(route: Route) -> bool:
     """Return whether *route* is for callers with a credential; every realm but two is."""
     return route.realm not in {Realm.PUBLIC, Realm.LINK}
-
-
-def _bearer(headers: Mapping[str, str]) -> str | None:
-    """Return the token of `Authorization: Bearer` (RFC 6750, section 2.1); None where there is none."""
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    token = token.strip()
-    return token if scheme.lower() == "bearer" and token else None

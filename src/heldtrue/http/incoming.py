@@ -26,6 +26,8 @@ class Incoming:
     path: str
     raw_query: str
     headers: Mapping[str, str]
+    authorization: tuple[bytes, ...]
+    """Every value of `Authorization`, in order."""
     source: str
     """The bucket of the address it came from."""
     client: str
@@ -52,7 +54,10 @@ class Incoming:
 def incoming(scope: Scope, receive: Receive) -> Incoming:
     """Return the request of an ASGI scope; a header sent twice is joined by a comma (RFC 9110, section 5.3)."""
     headers: dict[str, str] = {}
+    authorization: list[bytes] = []
     for raw_name, raw_value in scope["headers"]:
+        if raw_name.lower() == b"authorization":
+            authorization.append(raw_value.strip())
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip()
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     client = scope.get("client")
@@ -62,6 +67,7 @@ def incoming(scope: Scope, receive: Receive) -> Incoming:
         path=scope["path"],
         raw_query=scope.get("query_string", b"").decode("latin-1"),
         headers=headers,
+        authorization=tuple(authorization),
         source=source_of(client),
         client=client[0] if client else "",
         tls=_tls_of(scope),
@@ -84,22 +90,23 @@ class Reply:
 
     status: int
     content_type: str
-    content: bytes = b""
+    content: bytes | None = None
+    """None: there is no content, and so no type of it; empty content has one."""
     chunks: AsyncIterator[bytes] | None = None
     cache: CacheClass = CacheClass.PRIVATE
     headers: list[tuple[str, str]] = field(default_factory=list)
 
     async def send(self, send: Send, *, bodyless: bool) -> None:
         """Send it; a HEAD request gets everything but the body (RFC 9110, section 9.3.2)."""
-        headers = list(self.headers)
-        if self.content or self.chunks is not None:
+        headers, content = list(self.headers), self.content or b""
+        if self.content is not None or self.chunks is not None:
             headers.append(("content-type", self.content_type))
         if self.chunks is None and self.status != 204:
-            headers.append(("content-length", str(len(self.content))))
+            headers.append(("content-length", str(len(content))))
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         await send({"type": "http.response.start", "status": self.status, "headers": raw})
         if bodyless or self.chunks is None:
-            await send({"type": "http.response.body", "body": b"" if bodyless else self.content})
+            await send({"type": "http.response.body", "body": b"" if bodyless else content})
             return
         async for piece in self.chunks:
             await send({"type": "http.response.body", "body": piece, "more_body": True})

@@ -7,10 +7,11 @@ letting them in uncounted.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import http_sf
@@ -126,10 +127,21 @@ def source_of(client: object) -> str:
     return str(address)
 
 
-def headers_of(standings: list[Standing]) -> list[tuple[str, str]]:
+def headers_of(standings: Sequence[Standing]) -> list[tuple[str, str]]:
     """Return `RateLimit-Policy` and `RateLimit` for *standings*, by draft-ietf-httpapi-ratelimit-headers."""
     if not standings:
         return []
-    policies: StructuredType = [(one.name, {"q": one.rate.burst, "w": one.rate.window}) for one in standings]
-    left: StructuredType = [(one.name, {"r": one.remaining, "t": one.reset}) for one in standings]
-    return [("ratelimit-policy", http_sf.ser(policies)), ("ratelimit", http_sf.ser(left))]
+    left = ", ".join([f"{quoted(one.name)};r={one.remaining};t={one.reset}" for one in standings])
+    return [("ratelimit-policy", policy_of([(one.name, one.rate) for one in standings])), ("ratelimit", left)]
+
+
+def policy_of(limits: Sequence[tuple[str, Rate]]) -> str:
+    """Return `RateLimit-Policy` for *limits*: names and rates."""
+    policies: StructuredType = [(name, {"q": rate.burst, "w": rate.window}) for name, rate in limits]
+    return http_sf.ser(policies)
+
+
+@functools.lru_cache(1024)
+def quoted(name: str) -> str:
+    """Return *name* as a string of structured fields (RFC 9651, section 3.3.3)."""
+    return http_sf.ser(name)

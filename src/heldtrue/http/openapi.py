@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from heldtrue.http.exchange import MalformedRequestError
+from heldtrue.http.parameters import in_path, in_query
 from heldtrue.http.problems import MEDIA_TYPE, Problem, UnsupportedMediaTypeError, explain, status_of
 from heldtrue.http.route import Realm, Route
 from heldtrue.http.wire import Binder
@@ -101,12 +102,12 @@ def _operation(route: Route, by_type: ByType, schemas: Json) -> Json:
     binder = Binder(route)
     properties = _properties(route, by_type, schemas)
     parameters = [
-        {"name": name, "in": "path", "required": True, "schema": properties.get(name, {"type": "string"})}
+        {"name": name, "in": "path", "required": True, "schema": in_path(name, properties.get(name))}
         for name in _path_names(route)
     ]
     required = _required(route, by_type, schemas)
     parameters += [
-        {"name": name, "in": "query", "required": name in required, "schema": properties[name]}
+        {"name": name, "in": "query", "required": name in required, "schema": in_query(name, properties[name])}
         for name in properties
         if name in binder.in_query
     ]
@@ -128,7 +129,7 @@ def _operation(route: Route, by_type: ByType, schemas: Json) -> Json:
         operation["security"] = []
     if route.audits is not None:
         operation["x-heldtrue-audit"] = route.audits
-    body = _body(route, binder, properties, required)
+    body = _signed_body(route, by_type) if route.signed else _body(route, binder, properties, required)
     if body is not None:
         operation["requestBody"] = body
     return operation
@@ -162,15 +163,26 @@ def _required(route: Route, by_type: ByType, schemas: Json) -> list[str]:
     return _schema(route, by_type, schemas).get("required", [])
 
 
+def _signed_body(route: Route, by_type: ByType) -> Json:
+    schema: Json = {} if route.takes is None else by_type[route.takes]
+    return {
+        "required": True,
+        "description": "Signed over these very bytes; the signature and the name of its key are in headers.",
+        "content": {"application/json": {"schema": schema}},
+    }
+
+
 def _body(route: Route, binder: Binder, properties: Json, required: list[str]) -> Json | None:
     if route.streams and route.mutates and route.method != "DELETE":
         return {
-            "required": True,
-            "description": "Any content type; it is stored as it is sent. Attachments travel as multipart/form-data.",
+            "required": False,
+            "description": "Any content type, or nothing; kept as it is sent. Attachments go as multipart/form-data.",
             "content": {
                 "*/*": {"schema": _ANY_BODY},
                 "application/json": {"schema": {}},
-                "multipart/form-data": {"schema": {"type": "object", "additionalProperties": _ANY_BODY}},
+                "multipart/form-data": {
+                    "schema": {"type": "object", "additionalProperties": _ANY_BODY, "minProperties": 1}
+                },
             },
         }
     members = {name: schema for name, schema in properties.items() if name in binder.in_body}
@@ -185,24 +197,33 @@ def _body(route: Route, binder: Binder, properties: Json, required: list[str]) -
 
 def _responses(route: Route, by_type: ByType) -> Json:
     success: Json = {"description": "Done.", "headers": _references("Request-Id", "traceparent")}
+    produces = "*/*" if route.produces == "application/octet-stream" else route.produces  # as it came, so of any type
     if route.gives is not None:
-        success["content"] = {route.produces: {"schema": by_type[route.gives]}}
+        success["content"] = {produces: {"schema": by_type[route.gives]}}
     elif route.streams or route.realm is Realm.PUBLIC or route.produces != "application/json":
-        success["content"] = {route.produces: {"schema": {}}}
+        success["content"] = {produces: {"schema": {}}}
     if route.realm in {Realm.TENANT, Realm.OPERATOR}:
         success["headers"] |= _references("RateLimit", "RateLimit-Policy")
     kinds: list[type[HeldtrueError]] = [MalformedRequestError, LimitedError, UnavailableError]
+    if route.signed:
+        kinds.append(DeniedError)
     if route.needs is not None:
         kinds += [UnauthenticatedError, DeniedError]
-    if "{" in route.path:
+    if "{" in route.path or route.path == "/metrics":
         kinds.append(NotFoundError)
-    if route.creates:
+    if route.creates or ("{" in route.path and route.realm is not Realm.PUBLIC):
         kinds.append(ConflictError)
     if route.takes is not None or route.streams:
         kinds.append(BadInputError)
     if route.method in {"POST", "PUT", "PATCH"}:
         kinds += [TooLargeError, UnsupportedMediaTypeError]
-    problems = {str(status_of(kind)): {"$ref": f"#/components/responses/{_name(kind)}"} for kind in kinds}
+    problems: Json = {str(status_of(kind)): {"$ref": f"#/components/responses/{_name(kind)}"} for kind in kinds}
+    if route.realm is Realm.PUBLIC and route.method == "GET":  # a page says by itself that it is not there, or not now
+        for kind in (NotFoundError, UnavailableError):
+            if str(status_of(kind)) in problems:
+                response = _problem_response(kind)
+                response["content"] = {**response["content"], produces: {"schema": {}}}
+                problems[str(status_of(kind))] = response
     return {str(route.status): success, **dict(sorted(problems.items()))}
 
 

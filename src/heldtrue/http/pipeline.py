@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from heldtrue.http import idempotency, transaction, wire
-from heldtrue.http.exchange import Answer, Exchange, Page
+from heldtrue.http.credential import DuplicateCredentialError
+from heldtrue.http.exchange import Answer, Exchange, Page, Signed
 from heldtrue.http.gate import Gate, needs_credential
 from heldtrue.http.idempotency import Repeatable
 from heldtrue.http.incoming import Incoming, Reply
@@ -18,7 +19,7 @@ from heldtrue.http.requestid import Trace
 from heldtrue.http.route import CacheClass, Realm, Route
 from heldtrue.http.router import Match, Router
 from heldtrue.http.wire import Binder
-from heldtrue.kernel.errors import HeldtrueError, LimitedError, NotFoundError
+from heldtrue.kernel.errors import DeniedError, HeldtrueError, LimitedError, NotFoundError, UnauthenticatedError
 from heldtrue.op import Actor, Operation
 
 T = TypeVar("T")
@@ -60,6 +61,8 @@ class Pipeline:
         Whatever leads nowhere counts against the source's limit.
         """
         try:
+            if len(request.authorization) > 1:
+                raise DuplicateCredentialError
             match = self._router.find(request.raw_path, request.path)
             method = "GET" if request.method == "HEAD" and "GET" in match.routes else request.method
             if method in match.routes:
@@ -77,7 +80,7 @@ class Pipeline:
         """Take one request the whole way; raise a domain error for whatever stops it."""
         route, request = call.route, call.request
         if needs_credential(route):
-            actor = await self._gate.identify(request.headers, request.source, call.standings)
+            actor = await self._gate.identify(request, call.standings)
             return await self._for_actor(call, actor)
         if route.path != "/healthz":
             self._gate.limit_anonymous(request.source, call.standings)
@@ -85,10 +88,25 @@ class Pipeline:
             return await self._for_link(call)
         if route.path == "/metrics" and not self._ports.may_scrape(request.client):
             raise NotFoundError("Metrics are for the networks that the operator named.")
-        given, _ = await self._input(call)
-        page = await self._in_thread(lambda: route.action() if route.takes is None else route.action(given))
+        page = await (self._for_signer(call) if route.signed else self._for_everybody(call))
         cache = page.cache if isinstance(page, Page) and page.cache is not None else route.cache
         return _reply(route, _public(page), cache)
+
+    async def _for_everybody(self, call: Call) -> object:
+        given, _ = await self._input(call)
+        route = call.route
+        return await self._in_thread(lambda: route.action() if route.takes is None else route.action(given))
+
+    async def _for_signer(self, call: Call) -> object:
+        """Hand the body over as it came; whom its signature does not satisfy is counted among the refused."""
+        request = call.request
+        body = await self._whole(request)
+        signed = Signed(request.headers, body, call.trace.request, self._ports)
+        try:
+            return await self._in_thread(lambda: call.route.action(signed))
+        except (UnauthenticatedError, DeniedError) as error:
+            self._gate.refusals.count(self._ports.clock.now(), request.source, error.code)
+            raise
 
     async def _for_actor(self, call: Call, actor: Actor) -> Reply:
         denied = self._gate.judge(actor, call.route)
@@ -155,16 +173,22 @@ class Pipeline:
         self, call: Call, actor: Actor, act: Callable[[Any], object], repeatable: Repeatable | None
     ) -> Answer:
         ports, route, request = self._ports, call.route, call.trace.request
-        return await self._in_thread(
+        answer = await self._in_thread(
             lambda: transaction.perform(ports, route, actor, request, act=act, repeatable=repeatable)
         )
+        if route.changes_access:
+            await ports.agreed()  # in vain when the database went away: then nobody is let in soon
+        return answer
 
     async def _input(self, call: Call) -> tuple[Any, bytes]:
         """Return the action's input, and the body that it was made of."""
         request = call.request
-        body = b"".join([piece async for piece in request.body.read(self._ports.body_limit)])
+        body = await self._whole(request)
         content_type = request.headers.get("content-type")
         return call.binder.bind(call.match.path, request.query(), body, content_type), body
+
+    async def _whole(self, request: Incoming) -> bytes:
+        return b"".join([piece async for piece in request.body.read(self._ports.body_limit)])
 
     def _repeatable(self, call: Call, actor: Actor, digest: bytes) -> Repeatable | None:
         header = call.request.headers.get("idempotency-key")
@@ -196,6 +220,6 @@ def _reply(route: Route, answer: Answer, cache: CacheClass) -> Reply:
     status = answer.status if answer.status is not None else route.status
     headers = [(name.lower(), value) for name, value in answer.headers.items()]
     return Reply(
-        status=status, content_type=answer.content_type, content=answer.content or b"", chunks=answer.chunks,
+        status=status, content_type=answer.content_type, content=answer.content, chunks=answer.chunks,
         cache=cache, headers=headers,
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import ip_address, ip_network
@@ -14,6 +14,7 @@ from heldtrue.crypto.keyring import KeyCache, TenantKeyring
 from heldtrue.crypto.platform import PlatformKey
 from heldtrue.db.keystore import TxKeyRecords
 from heldtrue.db.tx import Database, SystemTx, TenantTx
+from heldtrue.http.credential import Presented
 from heldtrue.http.limits import Limits
 from heldtrue.http.refusals import RefusedSummary
 from heldtrue.kernel.clock import Clock
@@ -58,6 +59,10 @@ class RecordAudit(Protocol):
         ...
 
 
+async def _always() -> bool:
+    return True
+
+
 def _no_link(_token: str) -> Linked | None:
     return None
 
@@ -87,9 +92,11 @@ class Ports:
     entropy: Entropy
     platform: PlatformKey
     key_cache: KeyCache
-    authenticate: Callable[[str], Actor]
-    """Judge a bearer token now; raise `UnauthenticatedError`. Blocking; called in a worker thread."""
+    authenticate: Callable[[Presented], Actor]
+    """Judge a bearer token now, in memory; raise `UnauthenticatedError`. Must not block."""
     record_audit: RecordAudit
+    agreed: Callable[[], Awaitable[bool]] = _always
+    """Wait until `authenticate` knows all that was committed before this call; False when that takes too long."""
     resolve_link: Callable[[str], Linked | None] = _no_link
     """Look up an unguessable link by its path token. Blocking; called in a worker thread."""
     record_refusals: Callable[[RefusedSummary], None] = _drop_summary

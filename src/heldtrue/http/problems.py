@@ -54,6 +54,24 @@ class UnknownFailureError(HeldtrueError):
     code = "internal"
 
 
+class MisdirectedError(HeldtrueError):
+    """This server does not answer for the host that the request names; check the URL."""
+
+    code = "misdirected"
+
+
+class UpstreamFailedError(HeldtrueError):
+    """The API behind this proxy gave no usable answer; try again, and tell its operator if it stays so."""
+
+    code = "upstream-failed"
+
+
+class UpstreamTimeoutError(HeldtrueError):
+    """The API behind this proxy did not answer in time; whether it did what was asked is not known."""
+
+    code = "upstream-timeout"
+
+
 STATUS: dict[type[HeldtrueError], int] = {
     HeldtrueError: 500,
     MalformedRequestError: 400,
@@ -64,11 +82,14 @@ STATUS: dict[type[HeldtrueError], int] = {
     ConflictError: 409,
     TooLargeError: 413,
     UnsupportedMediaTypeError: 415,
+    MisdirectedError: 421,
     BadInputError: 422,
     LimitedError: 429,
     IntegrityError: 500,
     SettingsError: 500,
+    UpstreamFailedError: 502,
     UnavailableError: 503,
+    UpstreamTimeoutError: 504,
     StorageFullError: 507,
 }
 """Status by class; a class that is not here has that of its nearest ancestor."""

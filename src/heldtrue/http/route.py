@@ -53,7 +53,12 @@ class Route:
     """Takes an `Idempotency-Key`."""
     bears_secret: bool = False
     """The answer shows a secret once; it is never stored for idempotency."""
+    changes_access: bool = False
+    """It changes who may come in, so it is answered when this process knows that."""
     streams: bool = False
+    signed: bool = False
+    """PUBLIC realm: whoever sends the body signed it, so that the action takes a `http.exchange.Signed` with the bytes
+    and headers as they came. `takes` only describes the body."""
     cache: CacheClass = CacheClass.PRIVATE
     produces: str = "application/json"
     tags: tuple[str, ...] = field(default=())

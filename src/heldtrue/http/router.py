@@ -13,13 +13,21 @@ from heldtrue.http.problems import UnknownRouteError
 from heldtrue.http.route import Route
 from heldtrue.http.wire import Binder
 
-_AMBIGUOUS = re.compile(rb"%2[ef]|%5c|%00|\\|;|//|/\.\.?(/|$)", re.IGNORECASE)
+_AMBIGUOUS = re.compile(rb"%(?:25)*(?:2[ef]|5c|00)|\\|;|//|/\.\.?(/|$)", re.IGNORECASE)
+_UNSEEN = re.compile(rb"[^\x21\x22\x24-\x7e]")
+"""What no request target has (RFC 9112, section 3.2): spaces, controls, bytes beyond ASCII, fragments."""
 
 
 class AmbiguousTargetError(MalformedRequestError):
-    """The path has dot segments, empty segments, semicolons or encoded slashes; send it without them."""
+    """The path has dot segments, empty segments, semicolons or encoded slashes, once or again; send it without them."""
 
     code = "ambiguous-target"
+
+
+def refuse_ambiguous(target: bytes) -> None:
+    """Return when every reader of a request target, `path[?query]`, must read the same; raise otherwise."""
+    if not target.startswith(b"/") or _UNSEEN.search(target) or _AMBIGUOUS.search(target.partition(b"?")[0]):
+        raise AmbiguousTargetError
 
 
 @dataclass(frozen=True, slots=True)

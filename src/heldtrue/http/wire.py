@@ -39,7 +39,7 @@ class Binder:
 
     def __init__(self, route: Route) -> None:
         self._takes = route.takes
-        fields = msgspec.structs.fields(route.takes) if route.takes is not None else ()
+        fields = msgspec.structs.fields(route.takes) if route.takes is not None and not route.signed else ()
         self._fields = {field.encode_name: field for field in fields}
         in_path = {part.split("}")[0].removesuffix(":path") for part in route.path.split("{")[1:]}
         self.in_path = in_path & set(self._fields)
@@ -86,10 +86,15 @@ class Binder:
         return cast("Mapping[str, Any]", parsed)
 
     def _convert(self, name: str, value: object, *, strict: bool) -> object:
+        if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+            value = int(value)  # JSON has one kind of number: 60.0 is 60 (RFC 8259, section 6)
         try:
-            return msgspec.convert(value, self._fields[name].type, strict=strict)
+            converted = msgspec.convert(value, self._fields[name].type, strict=strict)
         except msgspec.ValidationError as error:
             raise InvalidValueError(f"{name}: {error}") from error
+        if converted is None and not strict:  # the text `null`, which would quietly take a filter away
+            raise InvalidValueError(f"{name}: a path or query has no null; leave it out.")
+        return converted
 
 
 def _is_json(content_type: str | None) -> bool:

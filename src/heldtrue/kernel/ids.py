@@ -109,6 +109,12 @@ class RequestId(Id):
     prefix = "req"
 
 
+class SessionId(Id):
+    """A session of a customer's own user, as in a session token's `sid`."""
+
+    prefix = "ses"
+
+
 class CryptoKeyId(Id):
     """A key of the keystore: tenant key, object key or signing key."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Generator
 from datetime import UTC, datetime
@@ -15,7 +17,7 @@ import pytest
 import typer
 
 from heldtrue.app import instance
-from heldtrue.app.cli import run
+from heldtrue.app.cli import THIN, run
 from heldtrue.app.cli.client import Api, RefusedError
 from heldtrue.app.cli.commands import cli
 from heldtrue.app.cli.output import sentence
@@ -75,11 +77,11 @@ def test_no_command_takes_a_secret_as_an_argument() -> None:
                 assert name == "--credential-file", (path, name)
 
 
-def test_every_command_but_up_speaks_json() -> None:
+def test_every_command_but_what_serves_or_prints_a_file_speaks_json() -> None:
     plain = {path for path, _ in parameters()} - {
         path for path, parameter in parameters() if "--json" in parameter.opts
     }
-    assert plain == {"heldtrue up"}
+    assert plain == {"heldtrue up", "heldtrue edge", "heldtrue edge config"}
 
 
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -202,3 +204,18 @@ def test_an_unknown_authority_is_told_with_what_to_do(served: tuple[Quiet, Api, 
 def test_a_plain_url_is_refused() -> None:
     with pytest.raises(SettingsError, match="not an https URL"):
         Api("http://127.0.0.1:8443", None, None)
+
+
+def test_the_thin_commands_are_the_same_as_in_the_whole_and_load_no_server() -> None:
+    whole = typer.main.get_command(cli).commands  # type: ignore[attr-defined]
+    for name, module in THIN.items():
+        code = (
+            f"import atexit, sys; sys.argv = ['heldtrue', '{name}', '--help']; from heldtrue.app import cli;"
+            "atexit.register(lambda: print(*sys.modules, file=sys.stderr)); cli.main()"
+        )
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        loaded = set(ran.stderr.split())
+        assert f"heldtrue.app.cli.{module}" in loaded
+        assert loaded.isdisjoint({"psycopg", "granian", "aiohttp", "heldtrue.app.boot"})
+        for command in whole[name].commands:
+            assert command in ran.stdout

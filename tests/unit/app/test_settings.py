@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from heldtrue.app import settings
-from heldtrue.app.settings import Settings, load, parse_listen, resolve_secret
+from heldtrue.app.secret_uri import resolve_secret
+from heldtrue.app.settings import Settings, load, parse_listen
 from heldtrue.kernel.errors import SettingsError
 
 
@@ -116,6 +117,12 @@ def test_a_secret_comes_from_a_private_file_or_the_environment(tmp_path: Path, m
 def test_every_setting_is_in_the_operators_guide() -> None:
     guide = (Path(__file__).parents[3] / "docs/guides/operator.md").read_text()
     names = [*Settings.__struct_fields__]
-    for section in (settings.Limits, settings.Destinations, settings.Objects):
+    for section in (settings.Limits, settings.Destinations, settings.Objects, settings.Leaks):
         names += [f"{section.__name__.lower()}.{name}" for name in section.__struct_fields__]
-    assert [name for name in names if f"`{name}`" not in guide] == ["limits", "destinations", "objects"]
+    assert [name for name in names if f"`{name}`" not in guide] == [
+        "limits",
+        "destinations",
+        "objects",
+        "edge",
+        "leaks",
+    ]

@@ -41,7 +41,20 @@ def test_allow_names_every_method() -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    [b"/v1/../x", b"/v1/./x", b"//v1", b"/v1%2fthings", b"/v1;a=b", b"/v1/%2e%2E/x", b"/v1\\x", b"/x%00", b"/v1/.."],
+    [
+        b"/v1/../x",
+        b"/v1/./x",
+        b"//v1",
+        b"/v1%2fthings",
+        b"/v1;a=b",
+        b"/v1/%2e%2E/x",
+        b"/v1\\x",
+        b"/x%00",
+        b"/v1/..",
+        b"/v1/%252e%252e/x",
+        b"/v1%25252Fx",
+        b"/v1%255cx",
+    ],
 )
 def test_an_ambiguous_target_is_refused(raw: bytes) -> None:
     with pytest.raises(AmbiguousTargetError):

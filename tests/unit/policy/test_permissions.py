@@ -24,8 +24,12 @@ organisation.read     operator
 payload.erase         admin
 payload.read          admin reader
 payload.send          admin publishable sender
+probe.record          operator
 receipt.read          admin reader
 self.read             admin operator reader sender
+session.mint          admin
+session.revoke        admin
+upstream.key.manage   operator
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 
@@ -14,11 +15,37 @@ from heldtrue.kernel.errors import BadInputError, HeldtrueError, SettingsError
 INTERRUPTED = 130
 
 
+THIN = {
+    "orgs": "registers",
+    "keys": "registers",
+    "endpoints": "payloads",
+    "payloads": "payloads",
+    "deliveries": "payloads",
+}
+"""Groups of commands that only talk to an instance, and their modules: they start without loading the server."""
+
+
 def main() -> None:
     """Run the command line and exit."""
-    from heldtrue.app.cli.commands import cli
-
+    asked = sys.argv[1] if len(sys.argv) > 1 else ""
+    if asked in THIN:
+        cli = frame()
+        cli.add_typer(getattr(importlib.import_module(f"heldtrue.app.cli.{THIN[asked]}"), asked), name=asked)
+    else:
+        from heldtrue.app.cli.commands import cli
     sys.exit(run(cli))
+
+
+def frame() -> typer.Typer:
+    """Return the command line without its commands."""
+    return typer.Typer(
+        name="heldtrue",
+        help="The security backbone of a company that sells an API, and the page that proves it.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+    )
 
 
 def run(cli: typer.Typer, arguments: list[str] | None = None) -> int:

@@ -9,32 +9,30 @@ import typer
 
 from heldtrue.app import doctor as examination
 from heldtrue.app import maintenance, operators
+from heldtrue.app.cli import frame
 from heldtrue.app.cli.backups import backup, restore
 from heldtrue.app.cli.claims import claims
 from heldtrue.app.cli.demo import demo
+from heldtrue.app.cli.edge import edge
 from heldtrue.app.cli.log import log
 from heldtrue.app.cli.payloads import deliveries, endpoints, payloads
+from heldtrue.app.cli.probe import probe
 from heldtrue.app.cli.registers import keys, orgs
 from heldtrue.app.cli.session import Session, command
 from heldtrue.app.cli.up import serve
 from heldtrue.app.version import version as installed
 from heldtrue_verify import cli as verifier
 
-cli = typer.Typer(
-    name="heldtrue",
-    help="The security backbone of a company that sells an API, and the page that proves it.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-)
+cli = frame()
 cli.command("up")(serve)
 command(cli, "demo")(demo)
 command(cli, "backup")(backup)
 command(cli, "restore")(restore)
+command(cli, "probe")(probe)
 for name, group in (
     ("orgs", orgs),
     ("keys", keys),
+    ("edge", edge),
     ("endpoints", endpoints),
     ("payloads", payloads),
     ("deliveries", deliveries),

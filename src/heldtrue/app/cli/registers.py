@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,10 +11,12 @@ import typer
 
 from heldtrue.app.cli.client import segment
 from heldtrue.app.cli.session import Session, command
+from heldtrue.kernel.errors import SettingsError
 
 orgs = typer.Typer(help="Organisations of this instance (operator).", no_args_is_help=True)
 keys = typer.Typer(help="API keys of an organisation.", no_args_is_help=True)
 
+_UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
 Save = Annotated[Path | None, typer.Option("--save", help="Write the key to this new file (0600), do not print it.")]
 
 
@@ -56,14 +60,31 @@ def issue_key(
     role: Annotated[str, typer.Option(help="admin, sender, reader or publishable.")] = "sender",
     org: Annotated[str | None, typer.Option("--org", help="Issue for this organisation, as the operator.")] = None,
     environment: Annotated[str, typer.Option(help="With --org: the environment.")] = "live",
+    scope: Annotated[
+        list[str] | None, typer.Option("--scope", help="A permission it keeps of its role's; may be repeated.")
+    ] = None,
+    grant: Annotated[
+        list[str] | None, typer.Option("--grant", help="A scope name of your own API, as orders.read; may be repeated.")
+    ] = None,
+    origin: Annotated[
+        list[str] | None, typer.Option("--origin", help="A web origin it may be used from; may be repeated.")
+    ] = None,
+    address: Annotated[
+        list[str] | None, typer.Option("--address", help="A network it may be used from; may be repeated.")
+    ] = None,
+    expires_in: Annotated[str | None, typer.Option("--expires-in", help="As 90d, 12h or 30m; else it stays.")] = None,
     save: Save = None,
 ) -> None:
     """Issue a key; its secret is shown once."""
+    asked: dict[str, Any] = {"name": name, "role": role}
+    asked |= {"scopes": scope, "grants": grant or [], "origins": origin or [], "addresses": address or []}
+    if expires_in is not None:
+        asked["expires_at"] = (datetime.now(UTC) + _span(expires_in)).isoformat()
     if org is not None:
-        asked = {"name": name, "role": role, "environment": environment}
+        asked["environment"] = environment
         made = session.operator().post(f"/v1/organisations/{segment(org)}/keys", asked)
     else:
-        made = session.api().post("/v1/keys", {"name": name, "role": role})
+        made = session.api().post("/v1/keys", asked)
     _show_key(session, made, save)
 
 
@@ -72,9 +93,15 @@ def list_keys(session: Session) -> None:
     """List the organisation's keys; secrets are not kept anywhere."""
     session.out.rows(
         session.api().pages("/v1/keys"),
-        ["id", "name", "role", "last4", "state", "created_at", "expires_at"],
+        ["id", "name", "role", "last4", "state", "last_used_at", "expires_at", "rotation_due", "leaked_at"],
         empty="No key; issue one with `heldtrue keys issue NAME`.",
     )
+
+
+@command(keys, "show")
+def show_key(session: Session, key: Annotated[str, typer.Argument(help="key_…")]) -> None:
+    """Show a key: what it may do, from where, when it was last used, and until when it should be rolled."""
+    session.out.record(session.api().get(f"/v1/keys/{segment(key)}"))
 
 
 @command(keys, "revoke")
@@ -94,6 +121,14 @@ def roll_key(
     """Replace a key; both work during the overlap."""
     made = session.api().post(f"/v1/keys/{segment(key)}/roll", {"overlap_seconds": overlap})
     _show_key(session, made, save)
+
+
+def _span(text: str) -> timedelta:
+    """Return the length of time written as `90d`, `12h` or `30m`."""
+    match = re.fullmatch(r"([1-9][0-9]{0,5})([dhm])", text)
+    if match is None:
+        raise SettingsError(f"{text!r} is not a length of time", advice="Write it as 90d, 12h or 30m.")
+    return int(match[1]) * _UNITS[match[2]]
 
 
 def _show_key(session: Session, made: dict[str, Any], save: Path | None) -> None:

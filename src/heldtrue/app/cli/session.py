@@ -14,12 +14,10 @@ import orjson
 import typer
 
 from heldtrue.app import instance
-from heldtrue.app.boot import key_uri
 from heldtrue.app.cli.client import Api
 from heldtrue.app.cli.output import Output
 from heldtrue.app.instance import DataDir
-from heldtrue.app.maintenance import settings_of
-from heldtrue.app.settings import resolve_secret
+from heldtrue.app.secret_uri import resolve_secret
 from heldtrue.kernel.errors import SettingsError
 
 DataDirOption = Annotated[
@@ -65,6 +63,11 @@ class Session:
 
     def operator_file(self) -> Path:
         """Return where the first start wrote the operator's credential."""
+        if (noted := _noted(self.data).get("operator_file")) is not None:
+            return Path(noted)
+        from heldtrue.app.boot import key_uri  # the server's parts, for an instance that does not run
+        from heldtrue.app.maintenance import settings_of
+
         identity = instance.load(self.data)
         if identity is None:
             raise SettingsError(
@@ -94,10 +97,15 @@ def open_session(
 
 def serving(data: DataDir) -> str | None:
     """Return the address that the running instance wrote down, if there is one."""
+    return _noted(data).get("url")
+
+
+def _noted(data: DataDir) -> dict[str, str]:
+    """Return what the running instance wrote down of itself; nothing when there is none."""
     try:
-        return str(orjson.loads(data.serving.read_bytes())["url"])
-    except (FileNotFoundError, orjson.JSONDecodeError, KeyError):
-        return None
+        return cast("dict[str, str]", orjson.loads(data.serving.read_bytes()))
+    except (FileNotFoundError, orjson.JSONDecodeError):
+        return {}
 
 
 _OPTIONS: dict[str, tuple[Any, Any]] = {

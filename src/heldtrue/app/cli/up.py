@@ -34,6 +34,14 @@ def serve(
     tls_key: Annotated[str | None, typer.Option(help="Its unencrypted PEM key.")] = None,
     allow_destination: Networks = None,
     destination_ca: Annotated[str | None, typer.Option(help="PEM authorities that destinations may use.")] = None,
+    edge_listen: Annotated[
+        str | None, typer.Option(help="A door for proxies: unix:/path, or HOST:PORT; see docs/guides/edge.md.")
+    ] = None,
+    edge_upstream: Annotated[str | None, typer.Option(help="An API for the built-in proxy to stand before.")] = None,
+    edge_proxy_listen: Annotated[str | None, typer.Option(help="HOST:PORT of the built-in proxy.")] = None,
+    trusted_proxy: Annotated[
+        list[str] | None, typer.Option(help="Believe this proxy about clients: a network, or `unix`; repeatable.")
+    ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Let `heldtrue demo` receive on 127.0.0.1.")] = False,
     no_claims: Annotated[bool, typer.Option("--no-claims", help="Attack nothing; claims turn stale.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every request to standard error.")] = False,
@@ -53,6 +61,10 @@ def serve(
             "destinations.allow": tuple(allow_destination or ()),
             "destinations.ca_file": destination_ca,
             "claims": False if no_claims else None,
+            "edge.listen": edge_listen,
+            "edge.upstream": edge_upstream,
+            "edge.proxy_listen": edge_proxy_listen,
+            "edge.trusted_proxies": tuple(trusted_proxy or ()),
         },
         required=config is not None,
     )
@@ -72,6 +84,7 @@ def serve(
 def greeting(serving: Serving) -> list[str]:
     """Return what is printed when the instance serves; at the first start five lines say what to do next."""
     said = [f"[bold]Heldtrue serves {escape(serving.url)}[/]  data in {escape(str(serving.data))}. Stop with Ctrl-C."]
+    said += [escape(door) for door in serving.doors]
     if not serving.first:
         return said
     ca = f" --ca-file {escape(str(serving.ca_file))}" if serving.ca_file else ""

@@ -21,7 +21,7 @@ from heldtrue.app.cli.client import Api, RefusedError, segment
 from heldtrue.app.cli.payloads import send_file
 from heldtrue.app.demo.receiver import Received, Receiver, receiving
 from heldtrue.app.demo.samples import Sample
-from heldtrue.app.settings import resolve_secret
+from heldtrue.app.secret_uri import resolve_secret
 from heldtrue.kernel.errors import HeldtrueError, SettingsError, UnavailableError
 from heldtrue_verify.checkpoint import Roots
 from heldtrue_verify.receipt import RECEIPT_STEPS, ReceiptCase

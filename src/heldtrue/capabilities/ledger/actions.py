@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -60,6 +61,44 @@ def append_tenant(
     store.add_document(tx, tenant, environment, leaf, DocumentKind(kind), event, object_key, sealed, now)
     store.add_pending(tx, leaf, model.tenant_entry(model.commitment(salt, written)), now)
     return leaf
+
+
+@dataclass(frozen=True, slots=True)
+class AuditBatch:
+    """What happened to one organisation's environment, many times over, as one document."""
+
+    keys: TenantKeyring
+    tenant: TenantId
+    environment: str
+    written: bytes
+    """The document, as `write_audit` returns it."""
+
+
+def write_audit(
+    tenant: TenantId, environment: str, actor: Actor, request: RequestId | None, now: datetime, event: AuditEvent
+) -> bytes:
+    """Return the document of an audit event, canonical."""
+    return model.canonical(model.audit_document(tenant, environment, actor, request, now, event))
+
+
+def append_batches(
+    tx: SystemTx, event: str, batches: Sequence[AuditBatch], now: datetime, entropy: Entropy
+) -> list[LeafId]:
+    """Append one document and one commitment for each of *batches*, all of them audit documents of *event*.
+
+    Costs one round trip, however many they are; each is sealed under its organisation's ledger key.
+    """
+    leaves: list[LeafId] = []
+    rows: list[tuple[TenantId, str, LeafId, bytes, bytes]] = []
+    for batch in batches:
+        leaf, salt = LeafId.new(now, entropy), entropy(model.SALT_SIZE)
+        packed = model.pack(salt, batch.written)
+        sealed = batch.keys.seal(PURPOSE, _TABLE, _COLUMN, str(leaf.value), packed)
+        entry = model.tenant_entry(model.commitment(salt, batch.written))
+        rows.append((batch.tenant, batch.environment, leaf, sealed, entry))
+        leaves.append(leaf)
+    store.add_documents(tx, DocumentKind.AUDIT, event, rows, now)
+    return leaves
 
 
 def append_audit(

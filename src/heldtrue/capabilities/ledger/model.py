@@ -35,6 +35,8 @@ class Kind(StrEnum):
     EVIDENCE = "evidence"
     SUCCESSION = "succession"
     ANONYMOUS = "anonymous"
+    PROBE = "probe"
+    """What came of attacking an API that the operator named; a signed document, as evidence is."""
     TENANT = "tenant"
     """A commitment to a document of an organisation, and nothing else: not even whose."""
 

@@ -25,7 +25,7 @@ _ENVIRONMENT = re.compile(r"[a-z0-9]{1,16}")
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, description="What people call it; kept sealed.")]
 EnvironmentName = Annotated[
-    str, msgspec.Meta(pattern="^[a-z0-9]{1,16}$", description="1 to 16 of a-z and 0-9, as `live` or `test`.")
+    str, msgspec.Meta(pattern="^[a-z0-9]{1,16}$(?!\\n)", description="1 to 16 of a-z and 0-9, as `live` or `test`.")
 ]
 
 
@@ -69,9 +69,9 @@ class CreateOrganisation(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """Ask for an organisation."""
 
     name: Name
-    environments: Annotated[list[EnvironmentName], msgspec.Meta(min_length=1, max_length=16)] = msgspec.field(
-        default_factory=lambda: ["live"]
-    )
+    environments: Annotated[
+        list[EnvironmentName], msgspec.Meta(min_length=1, max_length=16, extra_json_schema={"uniqueItems": True})
+    ] = msgspec.field(default_factory=lambda: ["live"])
     """What it begins with."""
 
 

@@ -99,11 +99,17 @@ _ALL = (
         before=_changing(("heldtrue_verify.webhook:Message.require_time", changes.does_nothing)),
     ),
     Broken(name="everybody-is-somebody", what="Any credential is taken.", before=_making(changes.everybody)),
+    Broken(name="feed-without-revocations", what="Revoked keys stay known as live.", before=_making(changes.deaf_feed)),
     Broken(name="token-in-the-log", what="Credentials are written to the log.", before=_making(changes.telling_log)),
     Broken(
         name="every-role-may",
         what="Permissions are not looked at.",
         before=_changing(("heldtrue.http.gate:decide", changes.does_nothing)),
+    ),
+    Broken(
+        name="session-signature-unread",
+        what="The signature of a session token is not looked at.",
+        before=_changing(("heldtrue.crypto.jws:verify", changes.says_yes)),
     ),
     Broken(name="limits-off", what="Nobody is limited.", before=_making(changes.no_limits)),
     Broken(

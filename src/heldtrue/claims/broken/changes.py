@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -135,41 +136,60 @@ def no_judgement() -> Changes:
 
 def everybody() -> Changes:
     """Take every credential for an administrator's."""
-    from heldtrue.capabilities.access import actions
+    from heldtrue.capabilities.edge.decision import Decider
+    from heldtrue.capabilities.edge.model import Caller
     from heldtrue.kernel.errors import UnauthenticatedError
     from heldtrue.kernel.ids import KeyId, TenantId
-    from heldtrue.op import Actor
     from heldtrue.policy.permissions import GRANTS, Role
 
-    genuine = actions.authenticate
+    genuine = Decider.identify
 
-    def authenticate(database: Any, now: Any, token: str) -> Actor:
+    def identify(self: Decider, token: str, *, origin: str | None = None, address: str = "") -> Caller:
         try:
-            return genuine(database, now, token)
+            return genuine(self, token, origin=origin, address=address)
         except UnauthenticatedError:
-            return Actor(
+            now = datetime.now(UTC)
+            key = KeyId.new(now, os.urandom)
+            return Caller(
                 kind="key",
+                type="sk",
                 tenant=TenantId.new(now, os.urandom),
                 environment="probe",
-                key=KeyId.new(now, os.urandom),
+                key=key,
                 role=Role.ADMIN,
+                subject=str(key),
+                session=None,
                 permissions=GRANTS[Role.ADMIN],
+                grants=frozenset(),
             )
 
-    return [("heldtrue.capabilities.access.actions:authenticate", authenticate)]
+    return [("heldtrue.capabilities.edge.decision:Decider.identify", identify)]
 
 
 def telling_log() -> Changes:
     """Write every credential to the log."""
-    from heldtrue.capabilities.access import actions
+    from heldtrue.capabilities.edge.decision import Decider
 
-    genuine = actions.authenticate
+    genuine = Decider.identify
 
-    def authenticate(database: Any, now: Any, token: str) -> Any:
+    def identify(self: Decider, token: str, **where: Any) -> Any:
         print(f"request with {token}", file=sys.stderr, flush=True)
-        return genuine(database, now, token)
+        return genuine(self, token, **where)
 
-    return [("heldtrue.capabilities.access.actions:authenticate", authenticate)]
+    return [("heldtrue.capabilities.edge.decision:Decider.identify", identify)]
+
+
+def deaf_feed() -> Changes:
+    """Agree with the database without bringing in what changed, but for keys that are new."""
+    from heldtrue.capabilities.edge.snapshot import Tables
+
+    genuine = Tables.put_key
+
+    def put_key(self: Tables, row: Any) -> None:
+        if row.id not in self.by_id:
+            genuine(self, row)
+
+    return [("heldtrue.capabilities.edge.snapshot:Tables.put_key", put_key)]
 
 
 def no_limits() -> Changes:
@@ -207,6 +227,11 @@ def altering() -> Changes:
         return found[:-2] + bytes([found[-2] ^ 1]) + found[-1:] if tile.level < 0 else found
 
     return [("heldtrue.capabilities.ledger.tiles:TileDirectory.read", read)]
+
+
+def says_yes(*_given: object, **_named: object) -> bool:
+    """Return True at once."""
+    return True
 
 
 def does_nothing(*_given: object, **_named: object) -> None:

@@ -114,10 +114,13 @@ DECLARE
   moment double precision; before double precision; room int;
 BEGIN
   FOR i IN 1 .. coalesce(array_length(buckets, 1), 0) LOOP
-    INSERT INTO heldtrue.rate_buckets AS b VALUES (buckets[i], 0) ON CONFLICT (bucket) DO NOTHING;
-    SELECT b.arrival INTO before FROM heldtrue.rate_buckets b WHERE b.bucket = buckets[i] FOR UPDATE;
+    LOOP                                                  -- until it is there and ours: a sweep may take it away between
+      SELECT b.arrival INTO before FROM heldtrue.rate_buckets b WHERE b.bucket = buckets[i] FOR UPDATE;
+      EXIT WHEN FOUND;
+      INSERT INTO heldtrue.rate_buckets AS b VALUES (buckets[i], 0) ON CONFLICT (bucket) DO NOTHING;
+    END LOOP;
     moment := extract(epoch FROM clock_timestamp());
-    before := greatest(before, moment);
+    before := least(greatest(before, moment), moment + bursts[i] * intervals[i]);  -- also where the clock was set back
     room := greatest(0, floor(bursts[i] - (before - moment) / intervals[i] + 1e-9)::int);
     granted := least(wants[i], room);
     level := before - moment + granted * intervals[i];    -- seconds until the bucket is full again
@@ -130,6 +133,18 @@ END $$;
 REVOKE ALL ON FUNCTION heldtrue.lease(bytea[], int[], double precision[], int[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION heldtrue.lease(bytea[], int[], double precision[], int[]) TO heldtrue_system;
 GRANT SELECT, INSERT, UPDATE, DELETE ON heldtrue.rate_buckets TO heldtrue_system;
+
+-- ---------------------------------------------------------------- recorded probes of customers' own APIs
+CREATE TABLE heldtrue.probes (
+  leaf_id     uuid PRIMARY KEY,            -- the document's entry in the log
+  evidence    jsonb NOT NULL,              -- the signed document, in clear as in the log
+  recorded_at timestamptz NOT NULL
+);
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON heldtrue.probes
+  FOR EACH ROW EXECUTE FUNCTION heldtrue.refuse_change();
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON heldtrue.probes
+  FOR EACH STATEMENT EXECUTE FUNCTION heldtrue.refuse_change();
+GRANT SELECT, INSERT ON heldtrue.probes TO heldtrue_system;
 
 -- ---------------------------------------------------------------- row-level security and grants
 DO $$
