@@ -183,7 +183,7 @@ def _disk(data: DataDir) -> Iterator[Finding]:
 def _listening(data: DataDir, settings: Settings) -> Iterator[Finding]:
     pid = instance.holder(data)
     if pid is not None:
-        yield Finding("process", Level.OK, f"{pid} serves {settings.public_url}")
+        yield Finding("process", Level.OK, f"{pid} serves {instance.noted(data).get('url', settings.public_url)}")
         return
     try:
         listener.bind(*settings.address).close()

@@ -277,3 +277,11 @@ def is_private(path: Path) -> bool:
 def _foreign(root: Path) -> bool:
     ours = {"lock", "heldtrue.toml", "clock", "pg", "tls", "lost+found", *SERVICE_DIRS}
     return any(entry.name not in ours and not entry.name.startswith(".") for entry in root.iterdir())
+
+
+def noted(data: DataDir) -> dict[str, str]:
+    """Return what the running instance wrote down of itself; nothing when there is none."""
+    try:
+        return cast("dict[str, str]", orjson.loads(data.serving.read_bytes()))
+    except (FileNotFoundError, orjson.JSONDecodeError):
+        return {}

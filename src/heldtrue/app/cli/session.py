@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, cast
 
-import orjson
 import typer
 
 from heldtrue.app import instance
@@ -63,7 +62,7 @@ class Session:
 
     def operator_file(self) -> Path:
         """Return where the first start wrote the operator's credential."""
-        if (noted := _noted(self.data).get("operator_file")) is not None:
+        if (noted := instance.noted(self.data).get("operator_file")) is not None:
             return Path(noted)
         from heldtrue.app.boot import key_uri  # the server's parts, for an instance that does not run
         from heldtrue.app.maintenance import settings_of
@@ -97,15 +96,7 @@ def open_session(
 
 def serving(data: DataDir) -> str | None:
     """Return the address that the running instance wrote down, if there is one."""
-    return _noted(data).get("url")
-
-
-def _noted(data: DataDir) -> dict[str, str]:
-    """Return what the running instance wrote down of itself; nothing when there is none."""
-    try:
-        return cast("dict[str, str]", orjson.loads(data.serving.read_bytes()))
-    except (FileNotFoundError, orjson.JSONDecodeError):
-        return {}
+    return instance.noted(data).get("url")
 
 
 _OPTIONS: dict[str, tuple[Any, Any]] = {
