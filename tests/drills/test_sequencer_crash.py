@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 
 from heldtrue.capabilities.keystore import actions as keystore
+from heldtrue.capabilities.keystore.model import Purpose
 from heldtrue.capabilities.ledger import actions, checkpoint, generations, proofs, store, tree
 from heldtrue.capabilities.ledger.check import check_log
 from heldtrue.capabilities.ledger.checkpoint import SignedCheckpoint
@@ -105,7 +106,7 @@ class Drill:
     def verify(self) -> None:
         [report] = check_log(self.database, self.log_dir)
         newest = self.seen[max(self.seen)].checkpoint
-        assert newest.size == report.size == len(self.leaves) + 3
+        assert newest.size == report.size == len(self.leaves) + len(Purpose)
         nodes = TileNodes(TileDirectory(self.log_dir).load, newest.size)
         for size, signed in self.seen.items():
             proof = tree.consistency_proof(nodes, size, newest.size)

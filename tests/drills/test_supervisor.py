@@ -274,6 +274,7 @@ def test_nothing_is_imported_late(instance: Instance) -> None:
 
 @as_root
 def test_started_by_root_every_process_but_the_supervisor_is_somebody_else(calm: Instance) -> None:
+    assert {"heldtrue-web", "heldtrue-worker"} <= {process.name() for process in calm.tree()}
     users = {process.pid: process.username() for process in calm.tree()}
     assert users.pop(calm.process.pid) == "root"  # type: ignore[union-attr]
     assert set(users.values()) == {"heldtrue", "heldtrue-db"}

@@ -25,6 +25,7 @@ def log(database, superuser):
         tx.execute("INSERT INTO attack_results VALUES ('a', 1, 'held', %s, '{}', %s)", [LEAF, now])
         tx.execute("INSERT INTO claim_schedules VALUES ('c', %s, '{}', %s)", [LEAF, now])
         tx.execute("INSERT INTO log_pending VALUES (%s, 'second', %s)", [UUID(int=2), now])
+        tx.execute("INSERT INTO probes VALUES (%s, '{}', %s)", [LEAF, now])
     return database
 
 

@@ -57,6 +57,8 @@ ROWS: list[tuple[str, dict[str, object]]] = [
         "heldtrue.ledger_documents",
         {"leaf_id": 7, "kind": "audit", "event": "x", "sealed": b"s", "created_at": NOW},
     ),
+    ("heldtrue.key_uses", {"key_id": 3, "last_used_at": NOW}),
+    ("heldtrue.session_generations", {"generation": 1, "changed_at": NOW}),
 ]  # fmt: skip
 TABLES = ["heldtrue.organisations", "heldtrue.environments", *(name for name, _ in ROWS)]
 
@@ -98,7 +100,21 @@ def test_the_list_of_tenant_tables_is_complete(superuser):
         """SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
            JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id' WHERE c.relkind = 'r'"""
     ).fetchall()
-    assert {row[0] for row in found} == set(TABLES)
+    assert {row[0] for row in found} == {*TABLES, "heldtrue.edge_changes"}  # which no tenant reads
+
+
+def test_a_tenant_announces_its_own_changes_and_reads_none(database, two):
+    mine, theirs = two
+    announce = "INSERT INTO edge_changes VALUES (%s, %s, 'live', 'key', %s, now())"
+    with database.tenant(mine, "live") as tx:
+        tx.execute(announce, [10**9, mine.value, uuid4()])
+    for statement, values in (
+        (announce, [10**9 + 1, theirs.value, uuid4()]),
+        ("SELECT count(*) FROM edge_changes", None),
+        ("DELETE FROM edge_changes", None),
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), database.tenant(mine, "live") as tx:
+            tx.execute(statement, values)
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from heldtrue.capabilities.keystore import actions as keystore
+from heldtrue.capabilities.keystore.model import Purpose
 from heldtrue.capabilities.keystore.succession import succeed
 from heldtrue.capabilities.ledger import actions, checkpoint, generations, proofs, store, tree
 from heldtrue.capabilities.ledger.check import LogBrokenError, check_log
@@ -32,7 +33,7 @@ from heldtrue.kernel.secret import Secret
 
 ORIGIN = "heldtrue.example/log"
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-KEYS = 3
+KEYS = len(Purpose)
 """Entries that opening a log leaves: its own key, the receipt key, the evidence key."""
 
 
@@ -103,7 +104,7 @@ def test_an_entry_gets_its_index_and_a_proof_that_a_stranger_can_check(log: Log)
     assert log.published().checkpoint.size == KEYS + 5
     assert len({log.prove(leaf).index for leaf in leaves}) == 5
     [report] = check_log(log.database, log.path)
-    assert (report.size, report.checkpoints, report.published) == (8, 1, 8)
+    assert (report.size, report.checkpoints, report.published) == (KEYS + 5, 1, KEYS + 5)
 
 
 def test_before_the_sequencer_has_passed_there_is_no_proof(log: Log) -> None:
@@ -157,7 +158,7 @@ def test_tiles_on_disk_alone_give_the_same_proof(log: Log) -> None:
 def test_at_most_a_batch_gets_its_indices_at_once(log: Log) -> None:
     log.append(20)
     small = Sequencer(log.database, log.path, _signer(log), log.clock, batch=10)
-    assert [small.step() for _ in range(4)] == [10, 10, 3, 0]
+    assert [small.step() for _ in range(4)] == [10, 10, KEYS, 0]
     check_log(log.database, log.path)
 
 
@@ -249,7 +250,7 @@ def test_a_database_behind_the_published_checkpoint_signs_nothing(log: Log, supe
     for sequencer in (log.sequencer, log.restarted()):
         with pytest.raises(RollbackRefusedError, match="heldtrue log resume") as caught:
             sequencer.step()
-        assert "13 entries of the 23" in caught.value.message
+        assert f"{KEYS + 10} entries of the {KEYS + 20}" in caught.value.message
         assert sequencer.refusal == caught.value.message
     assert log.origin().size == KEYS + 10, "no index may be given out"
     assert log.directory.checkpoint() == before
@@ -353,7 +354,7 @@ def test_a_restore_that_lost_something_does_not_resume(log: Log, superuser: psyc
     mark(log, KEYS + 5)
     restarted = log.restarted()
     for text in (older, newer):  # the newer one lies on disk, so that the older one does not help
-        with pytest.raises(ResumeRefusedError, match="8 entries were recovered") as caught:
+        with pytest.raises(ResumeRefusedError, match=f"{KEYS + 5} entries were recovered") as caught:
             restarted.resume(text)
         assert "succeed" in caught.value.advice
     foreign = checkpoint.sign(checkpoint.Checkpoint(ORIGIN, 1, bytes(32)), _other(), NOON)
@@ -390,7 +391,7 @@ def test_a_succession_names_what_is_lost_and_goes_on_under_a_new_key(log: Log, s
     log.clock.time += timedelta(hours=1)
 
     made = succeed(log.database, log.path, log.platform, log.clock.now(), secrets.token_bytes)
-    assert (made.origin, made.generation, made.lost_from, made.lost_to) == (f"{ORIGIN}/2", 2, 8, 15)
+    assert (made.origin, made.generation, made.lost_from, made.lost_to) == (f"{ORIGIN}/2", 2, KEYS + 5, KEYS + 12)
     assert TileDirectory(log.path / "1").checkpoint() == final
     assert log.directory.checkpoint() is None
 
@@ -404,14 +405,16 @@ def test_a_succession_names_what_is_lost_and_goes_on_under_a_new_key(log: Log, s
     with log.database.system() as tx:
         entries = [parse_entry(entry) for entry in store.entries(tx, 2, 0, 9)]
     assert entries[0] == {
-        "v": 1, "kind": "succession", "old_origin": ORIGIN, "old_checkpoint": final, "lost": {"from": 8, "to": 15},
+        "v": 1, "kind": "succession", "old_origin": ORIGIN, "old_checkpoint": final,
+        "lost": {"from": KEYS + 5, "to": KEYS + 12},
     }  # fmt: skip
-    assert [(each["purpose"], each["event"]) for each in entries[1:5]] == [
+    assert [(each["purpose"], each["event"]) for each in entries[1 : KEYS + 2]] == [
         ("log", "deactivated"), ("log", "activated"), ("receipt", "activated"), ("evidence", "activated"),
+        ("session", "activated"),
     ]  # fmt: skip
-    assert log.prove(fresh).index == 5
+    assert log.prove(fresh).index == KEYS + 2
     log.prove(kept[0])  # under the old key, by the old checkpoint
-    assert [report.published for report in check_log(log.database, log.path)] == [15, 6]
+    assert [report.published for report in check_log(log.database, log.path)] == [KEYS + 12, KEYS + 3]
 
 
 def test_a_succession_carries_over_what_no_checkpoint_covers(log: Log, superuser: psycopg.Connection) -> None:
@@ -424,9 +427,9 @@ def test_a_succession_carries_over_what_no_checkpoint_covers(log: Log, superuser
     roll_back(superuser, KEYS + 5)
     mark(log, KEYS + 5)
     made = succeed(log.database, log.path, log.platform, log.clock.now(), secrets.token_bytes)
-    assert (made.lost_from, made.lost_to, made.carried) == (8, 12, 3)
+    assert (made.lost_from, made.lost_to, made.carried) == (KEYS + 5, KEYS + 9, 3)
     log.restarted().step()
-    assert {log.prove(leaf).index for leaf in uncovered} == {5, 6, 7}
+    assert {log.prove(leaf).index for leaf in uncovered} == {KEYS + 2, KEYS + 3, KEYS + 4}
     with log.database.system() as tx, pytest.raises(proofs.NotYetLoggedError):
         proofs.proof_of(tx, later[0], None)
     check_log(log.database, log.path)
@@ -449,7 +452,7 @@ def test_a_succession_that_crashed_before_clearing_the_way_is_finished_by_the_ne
     with pytest.raises(RollbackRefusedError):
         log.restarted().step()
     made = succeed(log.database, log.path, log.platform, log.clock.now(), secrets.token_bytes)
-    assert (made.generation, made.lost_from, made.lost_to) == (2, 5, 5)
+    assert (made.generation, made.lost_from, made.lost_to) == (2, KEYS + 2, KEYS + 2)
     log.restarted().step()
     assert len(check_log(log.database, log.path)) == 2
 
@@ -501,7 +504,7 @@ def test_check_log_finds(log: Log, superuser: psycopg.Connection, damage: str, c
 def test_check_log_finds_a_missing_tile_and_a_forged_signature(log: Log, superuser: psycopg.Connection) -> None:
     log.append(400)
     log.sequencer.step()
-    for tile in grown(0, 403):
+    for tile in grown(0, KEYS + 400):
         path = log.path / tile.path
         data = path.read_bytes()
         path.unlink()

@@ -117,7 +117,8 @@ def test_the_next_key_is_published_before_it_signs_and_the_old_one_after(opened:
         assert published(tx, start + SESSION_GRACE) == [str(second.id)]
         events = [parse_entry(row.entry) for row in ledger.pending(tx, 100)]
     told = [(each["event"], each["id"]) for each in events if each["purpose"] == "session"]
-    assert told == [("activated", str(first.id)), ("deactivated", str(first.id)), ("activated", str(second.id))]
+    assert told[0] == ("activated", str(first.id))  # the other two are of one instant
+    assert sorted(told[1:]) == [("activated", str(second.id)), ("deactivated", str(first.id))]
 
 
 def test_a_key_given_up_is_neither_published_nor_accepted_from_that_instant(opened: Database) -> None:

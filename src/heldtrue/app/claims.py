@@ -221,7 +221,7 @@ def scratch(directory: Path, above: Ground) -> Generator[Arena]:
             listen=f"127.0.0.1:{port}",
             platform_key=f"file:{directory}/keys/platform.key",
             claims=False,
-            limits=Limits(requests_per_second=10, burst=200),  # a flood must pass it on a slow machine too
+            limits=Limits(requests_per_second=30, burst=200),  # a flood must pass it on a slow machine too
         )
         home = boot.open_home(settings, directory / "data")
         stack.callback(home.lock.release)

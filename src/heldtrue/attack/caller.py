@@ -17,7 +17,7 @@ from heldtrue.attack import AttackHinderedError
 from heldtrue.kernel.secret import Secret
 
 TIMEOUT = 15.0
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds that an attack waits, in all, for its own rate limit."""
 
 

@@ -25,6 +25,8 @@ from heldtrue.kernel.secret import Secret
 
 CHUNK = 1 << 20
 SCHEMAS = ("heldtrue", "keystore")
+PASSING = ("heldtrue.edge_changes", "heldtrue.rate_buckets")
+"""Tables whose rows mean something only while the instance runs; a restored key announces itself anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ def snapshot(admin: Secret[str]) -> Generator[Snapshot]:
                 _one(conn, sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(schema, table)))
             )
             for schema, table in tables
+            if f"{schema}.{table}" not in PASSING
         }
         objects = conn.execute(_OBJECTS).fetchall()
         generation = int(_one(conn, sql.SQL("SELECT coalesce(max(generation), 0) FROM heldtrue.log_origins")))
@@ -93,7 +96,7 @@ def dump(admin: Secret[str], programs: Programs, schema: str, of: Snapshot) -> I
     """Yield the rows of *schema* as they were at the snapshot, in pg_dump's custom format."""
     arguments = [
         programs.path("pg_dump"), "--format=custom", "--compress=1", "--data-only", f"--schema={schema}",
-        f"--snapshot={of.id}", "--no-password",
+        f"--snapshot={of.id}", "--no-password", *(f"--exclude-table-data={table}" for table in PASSING),
     ]  # fmt: skip
     with _client(admin, arguments, read=True) as process:
         if process.stdout is None:

@@ -168,6 +168,9 @@ def unrecorded_call(arena: Arena) -> Finding:
     arena.needs_sinks()
     one, _ = arena.probes()
     had = stock(arena, one)
+    asked = {"upstream": "probe-ledger", "overlap_seconds": 0}
+    key = arena.caller.call("POST", "/v1/upstream-keys", arena.operator(), asked).expect(201).json()
+    had.ids["upstream_key_id"] = key["id"]
     calls: list[tuple[Route, str, int]] = []
     for route in in_order(arena.api):
         token = arena.operator() if route.realm is Realm.OPERATOR else one.admin

@@ -25,7 +25,10 @@ _ENVIRONMENT = re.compile(r"[a-z0-9]{1,16}")
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, description="What people call it; kept sealed.")]
 EnvironmentName = Annotated[
-    str, msgspec.Meta(pattern="^[a-z0-9]{1,16}$(?!\\n)", description="1 to 16 of a-z and 0-9, as `live` or `test`.")
+    str,
+    msgspec.Meta(
+        pattern="^(?!operator$)[a-z0-9]{1,16}$(?!\\n)", description="1 to 16 of a-z and 0-9, as `live` or `test`."
+    ),
 ]
 
 
