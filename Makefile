@@ -54,7 +54,7 @@ format: .venv/.dev ## Format the code.
 bench: .venv/.dev test-deps ## Measure, each beside its reference; writes bench/out/*.json and plots.
 	@$(PY) -m bench
 
-bench-edge: .venv/.dev test-deps ## Measure the edge beside nginx and a naive verifier (about ten minutes, quiet machine).
+bench-edge: .venv/.dev test-deps ## Measure the edge beside nginx and a naive verifier (about seven minutes on a quiet machine).
 	@$(PY) -m bench edge
 
 claims: .venv/.run ## Count the claims by state, from the running instance.

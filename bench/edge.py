@@ -35,10 +35,10 @@ from heldtrue.db.embedded import EmbeddedServer
 
 JUDGED, BESIDE = 0, 1
 """The core of what is measured, and the core of everything else."""
-CONNECTIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+CONNECTIONS = (1, 2, 4, 8, 16, 64, 256)
 CALM = (1, 2, 4)
 """Connections at which nothing is saturated: what one request costs."""
-ROUNDS, SECONDS = 3, 3
+ROUNDS, SECONDS = 3, 2
 KEYS = 100_000
 BODY = b'{"orders":[]}'
 SETTINGS = """

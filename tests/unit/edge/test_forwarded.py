@@ -89,3 +89,18 @@ def test_headers_that_agree_may_stand_together() -> None:
 def test_a_list_that_names_nobody_or_everybody_is_refused(entries: list[str]) -> None:
     with pytest.raises(SettingsError):
         TrustedProxies.parse(entries)
+
+
+def test_what_is_remembered_of_clients_is_bounded_and_never_mixed_up() -> None:
+    proxies = TrustedProxies.parse(["10.0.0.1/32"])
+    for number in range(3 * 4096):
+        named = f"203.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+        assert proxies.client("10.0.0.1", Forwarding(x_forwarded_for=[named])) == named
+        assert proxies.client("10.0.0.2", Forwarding(x_forwarded_for=[named])) == "10.0.0.2"
+    assert len(proxies._told) <= 4096
+    both = Forwarding(x_forwarded_for=["203.0.113.1"], x_real_ip=["203.0.113.1"])
+    apart = Forwarding(x_forwarded_for=["203.0.113.1"], forwarded=["for=203.0.113.2"])
+    assert proxies.client("10.0.0.1", both) == "203.0.113.1"
+    for _ in range(2):
+        with pytest.raises(AmbiguousForwardingError):
+            proxies.client("10.0.0.1", apart)

@@ -56,6 +56,9 @@ class TrustedProxies:
     networks: tuple[IPv4Network | IPv6Network, ...]
     unix: bool
     _known: dict[str, bool] = field(default_factory=dict[str, bool], compare=False, repr=False)
+    _told: dict[tuple[object, ...], str] = field(
+        default_factory=dict[tuple[object, ...], str], compare=False, repr=False
+    )
 
     @classmethod
     def parse(cls, entries: Sequence[str]) -> Self:
@@ -101,6 +104,16 @@ class TrustedProxies:
         What a peer says that is not trusted is ignored: it is the client itself. Raise `AmbiguousForwardingError` when
         a trusted proxy passes on what cannot be read, or two headers that name different clients.
         """
+        asked = (peer, *said.x_forwarded_for, None, *said.forwarded, None, *said.x_real_ip)
+        known = self._told.get(asked)
+        if known is None:
+            known = self._client(peer, said)
+            if len(self._told) >= MOST_REMEMBERED:
+                self._told.clear()
+            self._told[asked] = known
+        return known
+
+    def _client(self, peer: str, said: Forwarding) -> str:
         if not self.trust(peer):
             address = _address(peer)
             return "" if address is None else str(address)

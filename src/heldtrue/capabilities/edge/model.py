@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from heldtrue.kernel.errors import DeniedError, UnauthenticatedError, UnavailableError
 from heldtrue.kernel.ids import KeyId, TenantId
 from heldtrue.policy.permissions import Permission, Role
@@ -67,8 +69,7 @@ class NotPublishableError(DeniedError):
     code = "not-publishable"
 
 
-@dataclass(frozen=True, slots=True)
-class EdgeCall:
+class EdgeCall(msgspec.Struct, frozen=True, gc=False):
     """What a door knows of one request; nothing of it is believed yet."""
 
     method: str
@@ -136,8 +137,7 @@ class EdgePolicy:
     """Limits by class of routes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What a door does with one request."""
 
     allowed: bool

@@ -42,7 +42,7 @@ class Desk:
 
     def begin(self) -> str:
         """Return the id of a request that begins now."""
-        return str(RequestId.new(self.clock.now(), self.entropy))
+        return RequestId.text(self.clock.now(), self.entropy)
 
     async def ask(self, call: EdgeCall) -> Verdict:
         """Return the verdict on *call*; a failure to reach one is a refusal."""

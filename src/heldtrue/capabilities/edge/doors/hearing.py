@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from heldtrue.capabilities.edge.forwarded import Forwarding
@@ -74,10 +74,11 @@ class Heard:
 
     def forwarding(self) -> Forwarding:
         """Return the forwarding headers, unbelieved."""
-        return Forwarding(*(self._texts(name) for name in (b"x-forwarded-for", b"forwarded", b"x-real-ip")))
+        return Forwarding(self._texts(b"x-forwarded-for"), self._texts(b"forwarded"), self._texts(b"x-real-ip"))
 
-    def _texts(self, name: bytes) -> list[str]:
-        return [value.decode("latin-1") for value in self.values.get(name, ())]
+    def _texts(self, name: bytes) -> Sequence[str]:
+        values = self.values.get(name)
+        return () if values is None else [value.decode("latin-1") for value in values]
 
 
 def hear(headers: Headers) -> Heard:

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+import msgspec
 import structlog
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import RequestError
@@ -111,7 +112,7 @@ class ReverseProxy:
         sent = str(Url(origin + call.target.decode("ascii"))).removeprefix(origin).encode("ascii")
         if sent != call.target and unquote_to_bytes(sent) != unquote_to_bytes(call.target):
             raise AmbiguousTargetError
-        return replace(call, target=sent)
+        return msgspec.structs.replace(call, target=sent)
 
     def _said(self, scope: Scope, call: EdgeCall, verdict: Verdict) -> list[tuple[str, str]]:
         """Return the headers that the proxy itself says to the upstream."""
