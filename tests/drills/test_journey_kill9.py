@@ -106,9 +106,16 @@ def instance(tmp_path: Path, receiver: Receiver) -> Generator[Instance]:
         running.stop()
 
 
-def kill_something(instance: Instance, dice: random.Random) -> str:
+def victims(dice: random.Random) -> list[str]:
+    """Return whom to kill, in the seed's order; of each kind, so many in five."""
+    kinds = ["tree", "tree", "supervisor", "below", "below"]
+    chosen = [kinds[number % len(kinds)] for number in range(KILLS)]
+    dice.shuffle(chosen)
+    return chosen
+
+
+def kill(instance: Instance, victim: str, dice: random.Random) -> None:
     """Kill, without warning, the whole tree, the supervisor, or one process below it."""
-    victim = dice.choice(["tree", "tree", "supervisor", "below", "below"])
     if victim == "tree":
         instance.kill_tree()
     elif victim == "supervisor":
@@ -116,7 +123,6 @@ def kill_something(instance: Instance, dice: random.Random) -> str:
     elif below := instance.tree()[1:]:
         with contextlib.suppress(Exception):
             dice.choice(below).kill()
-    return victim
 
 
 def test_kills_at_random_moments_lose_nothing_that_was_acknowledged(instance: Instance, receiver: Receiver) -> None:
@@ -129,11 +135,12 @@ def test_kills_at_random_moments_lose_nothing_that_was_acknowledged(instance: In
     published: list[str] = []
     kills: dict[str, int] = defaultdict(int)
     try:
-        for _ in range(KILLS):
+        for victim in victims(dice):
             for _ in range(PAYLOADS // KILLS):
                 campaign.allowed.release()
             time.sleep(dice.uniform(0.0, 0.6))  # the seeded moment
-            kills[kill_something(instance, dice)] += 1
+            kill(instance, victim, dice)
+            kills[victim] += 1
             if instance.process is None or instance.process.poll() is not None:
                 instance.start(ready=False)
             until(instance.ready, 60, f"ready again (seed {SEED})")

@@ -112,7 +112,7 @@ def test_what_is_not_there_is_named(house: House) -> None:
     again = house.operator.post(f"/v1/organisations/{made}/environments", {"environment": "live"})
     assert again.code == "environment-exists"
     taken = house.operator.post("/v1/organisations", {"name": "x", "environments": ["operator"]})
-    assert taken.code == "environment-name"
+    assert taken.code == "invalid-value"
     assert house.organisation().delete("/v1/keys/nonsense").code == "malformed-id"
 
 
