@@ -33,8 +33,7 @@ test-deps: ## Install what the tests need from the system (root or sudo) and fro
 	@sh tools/test-deps
 
 test: .venv/.dev test-deps ## Run every test; installs what it needs; about ten minutes on two cores.
-	@start=$$(date +%s); $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS); code=$$?; \
-	echo "make test took $$(( $$(date +%s) - start )) s"; exit $$code
+	@$(PY) tools/run-tests -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: .venv/.dev ## Lint, strict types, import contracts, dependency audit.
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .

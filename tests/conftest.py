@@ -65,6 +65,15 @@ class Server:
         return Database(at_database(self.roles, name), PoolSizes(tenant=6, edge=3, system=6))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Leave the names of what failed to `tools/run-tests`."""
+    if target := os.environ.get("FAILED_TESTS_FILE"):
+        stats = terminalreporter.stats
+        failed = {report.nodeid for word in ("failed", "error") for report in stats.get(word, [])}
+        failed |= {test for test, _ in _refused_skips()}
+        Path(target).write_text("".join(f"{name}\n" for name in sorted(failed)))
+
+
 @pytest.fixture(scope="session")
 def server() -> Generator[Server]:
     """One embedded server for the session, in a directory that the service user can pass through."""
@@ -169,10 +178,15 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         _skipped.append((report.nodeid, reason))
 
 
+def _refused_skips() -> list[tuple[str, str]]:
+    """Return what was skipped and why, as far as CI does not go without it."""
+    return [(test, reason) for test, reason in _skipped if not _may_skip(reason)] if os.environ.get("CI") else []
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Fail a run in CI that passed only because it left something out."""
-    refused = [(test, reason) for test, reason in _skipped if not _may_skip(reason)]
-    if os.environ.get("CI") and refused and exitstatus == pytest.ExitCode.OK:
+    refused = _refused_skips()
+    if refused and exitstatus == pytest.ExitCode.OK:
         for test, reason in refused:
             print(f"\nskipped in CI: {test}: {reason}")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
