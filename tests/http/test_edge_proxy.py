@@ -16,11 +16,12 @@ from aiohttp import web
 
 from heldtrue.app.listener import bind
 from heldtrue.app.web import Site, SiteServer
-from heldtrue.capabilities.edge.doors.desk import Desk, refusal
+from heldtrue.capabilities.edge.doors.desk import Desk
 from heldtrue.capabilities.edge.doors.proxy import ReverseProxy, Upstream
 from heldtrue.capabilities.edge.forwarded import TrustedProxies
 from heldtrue.capabilities.edge.identity import UpstreamKey
 from heldtrue.capabilities.edge.model import Caller, EdgeCall, Verdict
+from heldtrue.capabilities.edge.refusing import refusal
 from heldtrue.http.credential import MissingCredentialError
 from heldtrue.kernel.clock import SystemClock
 from heldtrue.kernel.ids import CryptoKeyId, KeyId, TenantId

@@ -21,6 +21,7 @@ from heldtrue.capabilities.edge.journal import Journal
 from heldtrue.capabilities.edge.lessors import PgLessor
 from heldtrue.capabilities.edge.limits import DEFAULT, Admission, Lessor, Limiter
 from heldtrue.capabilities.edge.model import Caller, EdgeCall, EdgeFailedError, EdgePolicy, StaleFeedError, Verdict
+from heldtrue.capabilities.edge.refusing import refusal
 from heldtrue.capabilities.edge.served import Served
 from heldtrue.capabilities.edge.uses import Uses
 from heldtrue.crypto.keyring import KeyCache
@@ -28,7 +29,7 @@ from heldtrue.crypto.platform import PlatformKey
 from heldtrue.db.tx import Database
 from heldtrue.http.credential import UnknownCredentialError
 from heldtrue.http.limits import source_of
-from heldtrue.http.problems import explain, headers_of, known, status_of
+from heldtrue.http.problems import known, status_of
 from heldtrue.http.refusals import MINUTE, Refusals, RefusedSummary
 from heldtrue.kernel.clock import Clock
 from heldtrue.kernel.errors import BadInputError, HeldtrueError, UnauthenticatedError
@@ -117,7 +118,7 @@ class EdgeRuntime:
         caller, rule = decision.caller, decision.rule
         if caller is None:
             return Verdict(True, 200, "", "", "", None, rule, ())
-        refusal: HeldtrueError | None = None
+        denied: HeldtrueError | None = None
         try:
             admission = decision.admission
             if decision.waits and self._limiter is not None:
@@ -125,14 +126,15 @@ class EdgeRuntime:
                     caller.tenant, caller.key, DEFAULT if rule is None else rule.route_class
                 )
             decision.admission = admission
-            refusal = decision.denial if admission is None or admission.admitted else admission.refusal()
+            denied = decision.denial if admission is None or admission.admitted else admission.refusal()
         except HeldtrueError as error:
-            refusal = error
-        await self._put_on_record(call, caller, decision, "allowed" if refusal is None else refusal.code, door)
-        if refusal is None:
+            denied = error
+        await self._put_on_record(call, caller, decision, "allowed" if denied is None else denied.code, door)
+        if denied is None:
             headers = () if decision.admission is None else decision.admission.headers()
             return Verdict(True, 200, "", "", "", caller, rule, headers)
-        return _refusing(refusal, decision)
+        limits = () if decision.admission is None else decision.admission.headers()
+        return refusal(denied, caller, rule, limits)
 
     async def _decide(self, call: EdgeCall) -> Decision:
         """Decide; an unknown credential may have been made a moment ago, so the next agreement is awaited once."""
@@ -175,7 +177,7 @@ class EdgeRuntime:
             _log.warning("refused for want of an answer", request=call.request, code=meant.code, why=meant.message)
         if isinstance(meant, UnauthenticatedError | BadInputError):
             self.count_stranger(call.address, meant.code)
-        return _refusing(meant, None)
+        return refusal(meant)
 
     async def collect_refusals(self) -> None:
         """Record the counts of strangers, minute by minute, until cancelled."""
@@ -196,19 +198,6 @@ class EdgeRuntime:
         except Exception:  # noqa: BLE001 - the count is kept, and tried again
             _log.exception("refusals not recorded, kept for later", count=summary.count)
             self._refusals.put_back(summary)
-
-
-def _refusing(error: HeldtrueError, decision: Decision | None) -> Verdict:
-    """Return *error* as a verdict; from 500 on it tells its class's own words only."""
-    status = status_of(type(error))
-    detail = explain(type(error)) if status >= 500 else error.message.replace("\n", " ")
-    headers = headers_of(error)
-    if decision is None:
-        return Verdict(False, status, error.code, detail, error.advice, None, None, tuple(headers))
-    if decision.admission is not None:
-        told = {name for name, _ in headers}
-        headers += [(name, value) for name, value in decision.admission.headers() if name not in told]
-    return Verdict(False, status, error.code, detail, error.advice, decision.caller, decision.rule, tuple(headers))
 
 
 @asynccontextmanager

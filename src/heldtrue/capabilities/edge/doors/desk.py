@@ -11,7 +11,8 @@ import structlog
 from heldtrue.capabilities.edge.forwarded import TrustedProxies
 from heldtrue.capabilities.edge.identity import UpstreamKey, stamp
 from heldtrue.capabilities.edge.model import EdgeCall, EdgeFailedError, Verdict
-from heldtrue.http.problems import MEDIA_TYPE, Problem, explain, headers_of, known, status_of
+from heldtrue.capabilities.edge.refusing import refusal
+from heldtrue.http.problems import MEDIA_TYPE, Problem
 from heldtrue.kernel.clock import Clock
 from heldtrue.kernel.ids import Entropy, RequestId
 
@@ -83,17 +84,6 @@ class Desk:
                 advice=verdict.advice,
             )
         )
-
-
-def refusal(error: Exception) -> Verdict:
-    """Return *error* as a refusing verdict; from 500 on it tells its class's own words only, no internals."""
-    meant = known(error)
-    status = status_of(type(meant))
-    detail = explain(type(meant)) if status >= 500 else meant.message.replace("\n", " ")
-    return Verdict(
-        allowed=False, status=status, code=meant.code, detail=detail, advice=meant.advice, caller=None, rule=None,
-        headers=tuple(headers_of(meant)),
-    )  # fmt: skip
 
 
 def raw(headers: Sequence[tuple[str, str]]) -> RawHeaders:

@@ -22,10 +22,11 @@ from pyreqwest.response import Response
 
 from heldtrue.capabilities.edge.doors import hops
 from heldtrue.capabilities.edge.doors.asgi import call_of, peer_of, refuse
-from heldtrue.capabilities.edge.doors.desk import Desk, raw, refusal
+from heldtrue.capabilities.edge.doors.desk import Desk, raw
 from heldtrue.capabilities.edge.doors.tunnel import Tunnel
 from heldtrue.capabilities.edge.doors.upload import ClientGoneError, Upload
 from heldtrue.capabilities.edge.model import EdgeCall, Verdict
+from heldtrue.capabilities.edge.refusing import refusal
 from heldtrue.http.problems import MisdirectedError, UpstreamFailedError, UpstreamTimeoutError
 from heldtrue.http.router import AmbiguousTargetError, refuse_ambiguous
 from heldtrue.kernel.errors import HeldtrueError

@@ -13,8 +13,8 @@ import aiohttp
 import msgspec
 import structlog
 
-from heldtrue.capabilities.edge.doors.desk import refusal
 from heldtrue.capabilities.edge.model import EdgeCall, Verdict
+from heldtrue.capabilities.edge.refusing import refusal
 from heldtrue.kernel.errors import UnavailableError
 
 TIMEOUT = 2.0
