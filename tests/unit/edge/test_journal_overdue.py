@@ -66,3 +66,27 @@ def test_a_request_that_joins_an_overdue_group_is_not_answered_unrecorded(monkey
     answers, committed = asyncio.run(scene())
     assert answers[:2] == [None, None]
     assert {answer for answer in answers if answer} <= committed, f"answered and not recorded: {answers}, {committed}"
+
+
+def test_more_than_may_wait_is_refused_at_once_and_leaves_room_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two may wait behind a database that hangs; the third is told so without waiting, the first two are recorded."""
+    monkeypatch.setattr(journal, "MOST_WAITING", 2)
+    monkeypatch.setattr(journal, "COMMIT_WITHIN", 60)
+
+    async def scene() -> tuple[str | None, list[str | None], str | None]:
+        kept = Hanging()
+        waiting = [asyncio.create_task(outcome(kept, name)) for name in ("first", "second")]
+        while kept._waiting < len(waiting):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(20):
+            refused = await outcome(kept, "third")
+        kept.let_go.set()
+        answers = [await one for one in waiting]
+        fourth = await outcome(kept, "fourth")
+        await kept.close()
+        return refused, answers, fourth
+
+    refused, answers, fourth = asyncio.run(scene())
+    assert refused is None
+    assert answers == ["first", "second"]
+    assert fourth == "fourth"
