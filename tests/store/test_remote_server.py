@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import os
 import secrets
 import shutil
@@ -18,10 +16,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from certificates import key_and_cert, write
 from psycopg.conninfo import make_conninfo
 
 from heldtrue.db import launch
@@ -49,35 +44,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def _key_and_cert(name: str, issuer: tuple[ec.EllipticCurvePrivateKey, x509.Certificate] | None, host: bool = False):
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer[1].subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-    )
-    if host:
-        names = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    return key, builder.sign(issuer[0] if issuer else key, hashes.SHA256())
-
-
-def _write(directory: Path, name: str, key: ec.EllipticCurvePrivateKey, cert: x509.Certificate) -> None:
-    (directory / f"{name}.pem").write_bytes(cert.public_bytes(serialization.Encoding.PEM))
-    path = directory / f"{name}.key"
-    path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    path.chmod(0o600)
-
-
 @dataclass(frozen=True)
 class Remote:
     admin: str
@@ -97,11 +63,11 @@ def remote() -> Generator[Remote]:
         who = RunAs(user.pw_uid, user.pw_gid)
     cluster = home / "data"
     cluster.mkdir(mode=0o700)
-    authority = _key_and_cert("authority", None)
-    _write(home, "ca", *authority)
-    _write(home, "stranger", *_key_and_cert("stranger", None))
-    _write(home, "client", *_key_and_cert("operator", authority))
-    _write(cluster, "server", *_key_and_cert("localhost", authority, host=True))
+    authority = key_and_cert("authority", None)
+    write(home, "ca", *authority)
+    write(home, "stranger", *key_and_cert("stranger", None))
+    write(home, "client", *key_and_cert("operator", authority))
+    write(cluster, "server", *key_and_cert("localhost", authority, host=True))
     shutil.copy(home / "ca.pem", cluster / "ca.pem")
     files = list(cluster.iterdir())
     secret = secrets.token_hex(16)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import json
+import os
 import signal
 import socket
 import ssl
@@ -21,11 +23,21 @@ import psutil
 HELDTRUE = Path(sys.executable).with_name("heldtrue")
 
 
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PORTS = itertools.cycle(range(12_000 + _WORKER % 8 * 2_000, 14_000 + _WORKER % 8 * 2_000))
+"""Each worker's own, below those that the kernel gives to outgoing connections: nobody takes one before its use."""
+for _ in range(os.getpid() % 2_000):
+    next(_PORTS)
+
+
 def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Return a port of loopback that nobody listens on, and that is not asked for again soon."""
+    for port in _PORTS:
+        with contextlib.closing(socket.socket()) as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("unreachable: the ports go round")
 
 
 def until(true: Callable[[], Any], seconds: float, what: str, pause: float = 0.05) -> Any:
