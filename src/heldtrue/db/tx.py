@@ -67,11 +67,63 @@ class _Statements:
         with self._conn.cursor() as cursor:
             cursor.executemany(query, rows)
 
+    def insert(self, into: LiteralString, rows: Sequence[Sequence[object]]) -> None:
+        """Insert *rows* by *into*, an `INSERT … SELECT … FROM unnest(…)` whose parameters are the columns."""
+        self._conn.execute(into, [list(column) for column in zip(*rows, strict=True)])
+
 
 class TenantTx(_Statements):
     """A transaction that sees one organisation's environment and nothing else."""
 
     __slots__ = ()
+
+
+class GroupTx(TenantTx):
+    """A tenant's transaction for many operations at once: what they insert goes to the database together, at the end.
+
+    Nothing that is inserted can be read back before the commit, so it is for operations that only add rows.
+    """
+
+    __slots__ = ("_rows", "_tried")
+
+    def __init__(self, conn: psycopg.Connection) -> None:
+        super().__init__(conn)
+        self._rows: dict[LiteralString, list[Sequence[object]]] = {}
+        self._tried: list[tuple[LiteralString, Sequence[Sequence[object]]]] | None = None
+
+    def insert(self, into: LiteralString, rows: Sequence[Sequence[object]]) -> None:
+        """Keep *rows* for the end."""
+        if self._tried is not None:
+            self._tried.append((into, rows))
+        else:
+            self._rows.setdefault(into, []).extend(rows)
+
+    @contextmanager
+    def member(self) -> Generator[None]:
+        """Keep what the block inserts if it ends well; what it raises drops its rows alone."""
+        self._tried = tried = []
+        try:
+            yield
+        finally:
+            self._tried = None
+        for into, rows in tried:
+            self.insert(into, rows)
+
+    def ask(self, cls: type[T], query: LiteralString, params: Params = None) -> Callable[[], list[T]]:
+        """Send a question without waiting, and return what waits for its answer."""
+        cursor = self._conn.cursor(row_factory=class_row(cls))
+        return cursor.execute(query, params).fetchall
+
+    @contextmanager
+    def pipelined(self) -> Generator[None]:
+        """Send the block's statements without waiting for each; all have ended when it ends."""
+        with self._conn.pipeline():
+            yield
+
+    def send(self) -> None:
+        """Send what was kept, without waiting."""
+        for into, rows in self._rows.items():
+            super().insert(into, rows)
 
 
 class EdgeTx(_Statements):
@@ -139,6 +191,14 @@ class Database:
         begin = _BEGIN_TENANT.format(sql.Literal(str(tenant.value)), sql.Literal(environment))
         with self._transaction(self._tenant, begin, TenantTx) as tx:
             yield tx
+
+    @contextmanager
+    def group(self, tenant: TenantId, environment: str) -> Generator[GroupTx]:
+        """Open the same for many operations at once, in few round trips (libpq's pipeline mode)."""
+        begin = _BEGIN_TENANT.format(sql.Literal(str(tenant.value)), sql.Literal(environment))
+        with self._transaction(self._tenant, begin, GroupTx) as tx, tx.pipelined():
+            yield tx
+            tx.send()
 
     @contextmanager
     def edge(self) -> Generator[EdgeTx]:

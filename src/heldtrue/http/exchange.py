@@ -106,8 +106,8 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 class Transact(Protocol):
     """Run *act* in one tenant transaction with idempotency before it and the audit entry after it."""
 
-    async def __call__(self, act: Callable[[Operation], Answer], body_digest: bytes | None) -> Answer:
-        """Return the answer, fresh or stored."""
+    async def __call__(self, act: Callable[[Operation], Answer], body_digest: bytes | None, *, group: bool) -> Answer:
+        """Return the answer, fresh or stored; *group*: share the transaction with others of the same place."""
         ...
 
 
@@ -222,15 +222,17 @@ class Exchange:
         """Yield the body's pieces as they come; see `Body.read` for what it raises."""
         return self._body.read(limit)
 
-    async def transact(self, act: Callable[[Operation], Answer]) -> Answer:
+    async def transact(self, act: Callable[[Operation], Answer], *, group: bool = False) -> Answer:
         """Run *act* in a worker thread, in the one transaction that holds effect, idempotency row and audit entry.
 
         A request that repeats an `Idempotency-Key` gets the stored answer and *act* is not called. Once an exchange.
+        With *group* the transaction is shared with other requests of the organisation and environment that wait for
+        one; then *act* only inserts (`TenantTx.insert`), must be quick, and is called again when its group failed.
         """
         if self.transacted:
             raise RuntimeError("an exchange has one transaction")
         self.transacted = True
-        return await self._transact(act, self.body_digest)
+        return await self._transact(act, self.body_digest, group=group)
 
     async def in_thread(self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a blocking function (hashing, sealing, fsync) in a worker thread."""

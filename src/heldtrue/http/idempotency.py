@@ -6,6 +6,7 @@ lock that refuses a concurrent twin, the effect, and the row with the sealed ans
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -14,7 +15,7 @@ import msgspec
 
 from heldtrue.crypto.digest import sha256
 from heldtrue.crypto.keyring import TenantKeyring
-from heldtrue.db.tx import SystemTx, TenantTx
+from heldtrue.db.tx import GroupTx, SystemTx, TenantTx
 from heldtrue.http.exchange import MalformedRequestError
 from heldtrue.kernel.errors import ConflictError
 
@@ -74,6 +75,18 @@ class _Row:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Named(_Row):
+    credential: UUID
+    route: str
+    key_digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Lock:
+    ours: bool
+
+
 def digest_key(header: str) -> bytes:
     """Return the digest that an `Idempotency-Key` is kept as; raise `MalformedIdempotencyKeyError`."""
     if not 1 <= len(header) <= 255 or not all("!" <= letter <= "~" for letter in header):
@@ -91,8 +104,7 @@ def begin(tx: TenantTx | SystemTx, keys: TenantKeyring, one: Repeatable, now: da
 
     Raise `ConcurrentTwinError` while another transaction holds the key, `IdempotencyKeyReusedError` for another body.
     """
-    lock = int.from_bytes(one.scope()[:8], signed=True)
-    if not tx.value("SELECT pg_try_advisory_xact_lock(%s)", [lock]):
+    if not tx.value("SELECT pg_try_advisory_xact_lock(%s)", [_lock(one.scope())]):
         raise ConcurrentTwinError
     row = tx.one(
         _Row,
@@ -100,6 +112,12 @@ def begin(tx: TenantTx | SystemTx, keys: TenantKeyring, one: Repeatable, now: da
         " AND credential = %s AND route = %s AND key_digest = %s",
         _key(one),
     )
+    return _judge(tx, keys, one, now, row)
+
+
+def _judge(
+    tx: TenantTx | SystemTx, keys: TenantKeyring, one: Repeatable, now: datetime, row: _Row | None
+) -> Stored | None:
     if row is None:
         return None
     if row.created_at <= now - LIFETIME:
@@ -115,13 +133,62 @@ def begin(tx: TenantTx | SystemTx, keys: TenantKeyring, one: Repeatable, now: da
     return msgspec.json.decode(opened, type=Stored)
 
 
+def _lock(scope: bytes) -> int:
+    return int.from_bytes(scope[:8], signed=True)
+
+
+class Asked:
+    """The same for a group: locks and first answers are asked for in one round trip, before any member is worked on."""
+
+    def __init__(self, tx: GroupTx, many: Sequence[Repeatable]) -> None:
+        self._tx = tx
+        self._scopes = list(dict.fromkeys(one.scope() for one in many))
+        self._answers = self._ask(many) if many else None
+        self._ours: set[bytes] = set()
+        self._known: dict[tuple[UUID, str, bytes], _Row] = {}
+
+    def begin(self, keys: TenantKeyring, one: Repeatable, now: datetime) -> Stored | None:
+        """Return and raise what `begin` does; of twins in one group the first is worked on."""
+        if self._answers is not None:
+            locks, rows = self._answers
+            self._ours = {scope for scope, lock in zip(self._scopes, locks(), strict=True) if lock.ours}
+            self._known = {(row.credential, row.route, row.key_digest): row for row in rows()}
+            self._answers = None
+        if one.scope() not in self._ours:
+            raise ConcurrentTwinError
+        self._ours.remove(one.scope())
+        return _judge(self._tx, keys, one, now, self._known.get((one.credential, one.route, one.key_digest)))
+
+    def _ask(self, many: Sequence[Repeatable]) -> tuple[Callable[[], list[_Lock]], Callable[[], list[_Named]]]:
+        locks = self._tx.ask(
+            _Lock,
+            "SELECT pg_try_advisory_xact_lock(l.lock) AS ours FROM unnest(%b::bigint[]) AS l (lock)",
+            [[_lock(scope) for scope in self._scopes]],
+        )
+        # A statement of its own, so that it sees what was committed before the locks were ours.
+        rows = self._tx.ask(
+            _Named,
+            """SELECT i.credential, i.route, i.key_digest, i.body_digest, i.answer, i.created_at
+               FROM unnest(%b::uuid[], %b::text[], %b::bytea[]) AS k (credential, route, key_digest)
+               JOIN heldtrue.idempotency i USING (credential, route, key_digest)
+               WHERE i.tenant_id = %s AND i.environment = %s""",
+            [
+                [one.credential for one in many], [one.route for one in many], [one.key_digest for one in many],
+                many[0].tenant, many[0].environment,
+            ],
+        )  # fmt: skip
+        return locks, rows
+
+
 def keep(tx: TenantTx | SystemTx, keys: TenantKeyring, one: Repeatable, now: datetime, answer: Stored) -> None:
     """Keep the first answer, sealed."""
     sealed = keys.seal(PURPOSE, "idempotency", "answer", one.scope().hex(), msgspec.json.encode(answer))
-    tx.execute(
-        "INSERT INTO heldtrue.idempotency (tenant_id, environment, credential, route, key_digest, body_digest, status,"
-        " answer, created_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        [*_key(one), one.body_digest, answer.status, sealed, now],
+    tx.insert(
+        """INSERT INTO heldtrue.idempotency (tenant_id, environment, credential, route, key_digest, body_digest, status,
+             answer, created_at)
+           SELECT * FROM unnest(%b::uuid[], %b::text[], %b::uuid[], %b::text[], %b::bytea[], %b::bytea[], %b::int[],
+             %b::bytea[], %b::timestamptz[])""",
+        [(*_key(one), one.body_digest, answer.status, sealed, now)],
     )
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from heldtrue.db.groups import GroupLimits, Groups
+from heldtrue.db.tx import OutcomeUnknownError
 from heldtrue.http import idempotency, transaction, wire
 from heldtrue.http.credential import DuplicateCredentialError
 from heldtrue.http.exchange import Answer, Exchange, Page, Signed
@@ -18,11 +21,21 @@ from heldtrue.http.problems import MethodNotAllowedError, status_of
 from heldtrue.http.requestid import Trace
 from heldtrue.http.route import CacheClass, Realm, Route
 from heldtrue.http.router import Match, Router
+from heldtrue.http.transaction import Member
 from heldtrue.http.wire import Binder
-from heldtrue.kernel.errors import DeniedError, HeldtrueError, LimitedError, NotFoundError, UnauthenticatedError
+from heldtrue.kernel.errors import DeniedError, HeldtrueError, LimitedError, NotFoundError, UnauthenticatedError, UnavailableError
 from heldtrue.op import Actor, Operation
 
 T = TypeVar("T")
+COMMITS = GroupLimits(group=256, waiting=10_000, within=5.0)
+COMMITTERS = 2
+"""Threads that commit: while one waits for the disk, the other seals."""
+
+
+class BusyError(UnavailableError):
+    """More requests wait to be stored than can be soon, and this one was not; send it again in a moment."""
+
+    code = "busy"
 
 
 class InThread(Protocol):
@@ -54,6 +67,20 @@ class Pipeline:
         self._ports = ports
         self._gate = gate
         self._in_thread = in_thread
+        self._groups = Groups[Member, Answer](
+            "heldtrue-commit",
+            partial(transaction.perform_group, ports),
+            place=lambda member: member.place,
+            apart=lambda members: [[member] for member in members],
+            refused=BusyError,
+            unsure=OutcomeUnknownError,
+            limits=COMMITS,
+            threads=COMMITTERS,
+        )
+
+    def close(self) -> None:
+        """Commit what waits, and take nothing more. Blocking."""
+        self._groups.close()
 
     def match(self, request: Incoming, standings: list[Standing]) -> tuple[Match, tuple[Route, Binder] | None]:
         """Return what is at the request's path and, by its method, the route; None for OPTIONS.
@@ -139,12 +166,14 @@ class Pipeline:
     async def _stream(self, call: Call, actor: Actor) -> Answer:
         request, route = call.request, call.route
 
-        async def transact(act: Callable[[Operation], Answer], body_digest: bytes | None) -> Answer:
+        async def transact(act: Callable[[Operation], Answer], body_digest: bytes | None, *, group: bool) -> Answer:
             repeatable = None
             if route.creates and "idempotency-key" in request.headers:
                 if body_digest is None:
                     raise TypeError(f"{route.at} creates, so its handler sets the body's digest before it transacts")
                 repeatable = self._repeatable(call, actor, idempotency.digest_request(request.target, "", body_digest))
+            if group:
+                return await self._groups.append(Member(route, actor, call.trace.request, act, repeatable))
             return await self._transact(call, actor, act, repeatable)
 
         exchange = Exchange(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from heldtrue.crypto.keyring import TenantKeyring
+from heldtrue.db.keystore import GroupKeyRecords
 from heldtrue.db.tx import SystemTx, TenantTx
 from heldtrue.http import idempotency, wire
 from heldtrue.http.exchange import Answer, Page
@@ -18,12 +19,15 @@ from heldtrue.http.idempotency import Repeatable, Stored
 from heldtrue.http.ports import Ports
 from heldtrue.http.problems import status_of
 from heldtrue.http.route import Realm, Route
-from heldtrue.kernel.errors import HeldtrueError
+from heldtrue.kernel.errors import HeldtrueError, UnavailableError
 from heldtrue.kernel.ids import LeafId, RequestId, TenantId
 from heldtrue.op import Actor, AuditEvent, Operation, SystemOperation
 
 REFUSED = "request.refused"
 REPLAYED = "request.replayed"
+
+
+Begin = Callable[[TenantKeyring, Repeatable, datetime], Stored | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +106,18 @@ def perform(
         return _perform(route, record, lambda: act(tenant_op), repeatable)
 
 
-def _perform(route: Route, record: Recorder, act: Callable[[], object], repeatable: Repeatable | None) -> Answer:
+def _perform(
+    route: Route,
+    record: Recorder,
+    act: Callable[[], object],
+    repeatable: Repeatable | None,
+    begin: Begin | None = None,
+) -> Answer:
     if repeatable is not None:
-        stored = idempotency.begin(record.tx, record.keys, repeatable, record.now)
+        if begin is None:
+            stored = idempotency.begin(record.tx, record.keys, repeatable, record.now)
+        else:
+            stored = begin(record.keys, repeatable, record.now)
         if stored is not None:
             record(AuditEvent(event=REPLAYED, subject=stored.subject, detail={"route": route.at}))
             headers = {**stored.headers, "idempotency-replayed": "true"}
@@ -121,6 +134,51 @@ def _perform(route: Route, record: Recorder, act: Callable[[], object], repeatab
         )
         idempotency.keep(record.tx, record.keys, repeatable, record.now, stored)
     return encoded
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One request of a group that is committed together; its action adds rows and reads none."""
+
+    route: Route
+    actor: Actor
+    request: RequestId
+    act: Callable[[Operation], Answer]
+    repeatable: Repeatable | None
+
+    @property
+    def place(self) -> tuple[TenantId, str]:
+        """What one transaction sees: an organisation's environment."""
+        return self.actor.tenant, self.actor.environment
+
+
+def perform_group(ports: Ports, members: Sequence[Member]) -> list[Answer | Exception]:
+    """Run *members*, all of one place, in one transaction, each as `perform` does.
+
+    Return each one's answer, or the domain error that refused it alone; whatever the database refuses refuses all.
+    """
+    (tenant, environment), now = members[0].place, ports.clock.now()
+    ends: list[Answer | Exception] = []
+    with ports.database.group(tenant, environment) as tx:
+        records = GroupKeyRecords(tx, tenant.value)
+        asked = idempotency.Asked(tx, [one.repeatable for one in members if one.repeatable is not None])
+        keys = TenantKeyring(
+            ports.platform, records, ports.key_cache, tenant, environment, ports.entropy, now
+        )
+        for one in members:
+            record = Recorder(ports, tx, one.actor, one.request, now, keys)
+            op = Operation(
+                actor=one.actor, tenant=tenant, environment=environment, now=now, entropy=ports.entropy, tx=tx,
+                keys=keys, record=record, request=one.request,
+            )  # fmt: skip
+            try:
+                with tx.member():
+                    ends.append(_perform(one.route, record, lambda op=op, one=one: one.act(op), one.repeatable, asked.begin))
+            except UnavailableError:
+                raise
+            except HeldtrueError as error:
+                ends.append(error)
+    return ends
 
 
 def _as_answer(given: object) -> Answer:
