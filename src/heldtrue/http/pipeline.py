@@ -127,7 +127,7 @@ class Pipeline:
     async def _for_signer(self, call: Call) -> object:
         """Hand the body over as it came; whom its signature does not satisfy is counted among the refused."""
         request = call.request
-        body = await self._whole(request)
+        body = await request.body.whole(self._ports.body_limit)
         signed = Signed(request.headers, body, call.trace.request, self._ports)
         try:
             return await self._in_thread(lambda: call.route.action(signed))
@@ -212,12 +212,9 @@ class Pipeline:
     async def _input(self, call: Call) -> tuple[Any, bytes]:
         """Return the action's input, and the body that it was made of."""
         request = call.request
-        body = await self._whole(request)
+        body = await request.body.whole(self._ports.body_limit)
         content_type = request.headers.get("content-type")
         return call.binder.bind(call.match.path, request.query(), body, content_type), body
-
-    async def _whole(self, request: Incoming) -> bytes:
-        return b"".join([piece async for piece in request.body.read(self._ports.body_limit)])
 
     def _repeatable(self, call: Call, actor: Actor, digest: bytes) -> Repeatable | None:
         header = call.request.headers.get("idempotency-key")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from heldtrue.capabilities.intake.actions import (
     Erasure,
@@ -23,11 +22,12 @@ from heldtrue.capabilities.intake.model import (
     PayloadErased,
     PayloadSummary,
     PayloadView,
+    Taken,
     ThePayload,
     Tls,
 )
 from heldtrue.capabilities.intake.objects import ObjectStore
-from heldtrue.capabilities.intake.stream import Intake
+from heldtrue.capabilities.intake.stream import Intake, is_multipart
 from heldtrue.crypto.sealing import DataKey
 from heldtrue.db.tx import OutcomeUnknownError
 from heldtrue.http.exchange import Answer, Exchange
@@ -40,7 +40,6 @@ from heldtrue.policy.permissions import Permission
 
 SMALL = 16 * 1024
 """Bytes of a body that is hashed and sealed at once, because handing it to a thread would cost more."""
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +61,10 @@ def routes(services: IntakeServices) -> list[Route]:
         key = DataKey.generate(exchange.entropy, now)
         payload = PayloadId.new(now, exchange.entropy)
         origin = Origin(exchange.actor.tenant, exchange.actor.environment, payload)
-        length = exchange.content_length
-        small = length is not None and length <= min(SMALL, services.limits.inline // 2)
-        run = at_once if small else exchange.in_thread
-        intake = Intake(services.objects, key, origin, services.limits, entropy=exchange.entropy, run=run)
-        taken = await intake.take(exchange.headers.get("content-type"), exchange.body(services.limits.body))
+        intake = Intake(
+            services.objects, key, origin, services.limits, entropy=exchange.entropy, run=exchange.in_thread
+        )
+        taken = await take(intake, exchange, services.limits)
         exchange.body_digest = taken.digest()
         tls = Tls(exchange.tls.version, exchange.tls.cipher) if exchange.tls.version else None
         accepted = False
@@ -181,9 +179,12 @@ def routes(services: IntakeServices) -> list[Route]:
     ]
 
 
-async def at_once(act: Callable[[], T]) -> T:
-    """Return what *act* returns; for what takes less time than a thread takes to begin."""
-    return act()
+async def take(intake: Intake, exchange: Exchange, limits: Limits) -> Taken:
+    """Return what came, hashed and sealed: a small body at once, any other as it streams."""
+    content_type, length = exchange.headers.get("content-type"), exchange.content_length
+    if length is None or length > min(SMALL, limits.body, limits.inline // 2) or is_multipart(content_type):
+        return await intake.take(content_type, exchange.body(limits.body))
+    return intake.take_small(content_type, await exchange.whole_body(length))
 
 
 def parse_ordinal(text: str) -> int:
