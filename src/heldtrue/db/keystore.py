@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import LiteralString
 from uuid import UUID
 
 from heldtrue.crypto.keyring import ObjectKeyRow, TenantKeyRow
@@ -102,22 +103,17 @@ class ManyKeyRecords(TxKeyRecords):
 
 
 class GroupKeyRecords(TxKeyRecords):
-    """The same for a group of one organisation: its active keys are read in the group's first round trip."""
+    """The same for a group of one organisation, whose active keys were read at its beginning."""
 
-    __slots__ = ("_active", "_asked")
+    __slots__ = ("_active",)
 
-    def __init__(self, tx: GroupTx, tenant: UUID) -> None:
+    ACTIVE: LiteralString = """SELECT tenant_id, key_id, purpose, state, wrapped, created_at FROM keystore.tenant_keys
+        WHERE tenant_id = %s AND state = 'active'"""
+
+    def __init__(self, tx: GroupTx, active: Iterable[TenantKeyRow]) -> None:
         super().__init__(tx)
-        self._asked = tx.ask(
-            TenantKeyRow,
-            """SELECT tenant_id, key_id, purpose, state, wrapped, created_at FROM keystore.tenant_keys
-               WHERE tenant_id = %s AND state = 'active'""",
-            [tenant],
-        )
-        self._active: dict[str, TenantKeyRow] | None = None
+        self._active = {row.purpose: row for row in active}
 
     def tenant_key(self, tenant: UUID, purpose: str) -> TenantKeyRow | None:
         """Return the active key of *purpose* as it was read at the beginning, else as it is."""
-        if self._active is None:
-            self._active = {row.purpose: row for row in self._asked()}
         return self._active.get(purpose) or super().tenant_key(tenant, purpose)

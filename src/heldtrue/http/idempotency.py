@@ -6,9 +6,10 @@ lock that refuses a concurrent twin, the effect, and the row with the sealed ans
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, LiteralString
 from uuid import UUID
 
 import msgspec
@@ -121,7 +122,7 @@ def _judge(
     if row is None:
         return None
     if row.created_at <= now - LIFETIME:
-        tx.execute(
+        tx.later(
             "DELETE FROM heldtrue.idempotency WHERE tenant_id = %s AND environment = %s AND credential = %s"
             " AND route = %s AND key_digest = %s",
             _key(one),
@@ -137,47 +138,45 @@ def _lock(scope: bytes) -> int:
     return int.from_bytes(scope[:8], signed=True)
 
 
+LOCKS: LiteralString = "SELECT pg_try_advisory_xact_lock(l.lock) AS ours FROM unnest(%b::bigint[]) AS l (lock)"
+ANSWERS: LiteralString = """SELECT i.credential, i.route, i.key_digest, i.body_digest, i.answer, i.created_at
+    FROM unnest(%b::uuid[], %b::text[], %b::bytea[]) AS k (credential, route, key_digest)
+    JOIN heldtrue.idempotency i USING (credential, route, key_digest) WHERE i.tenant_id = %s AND i.environment = %s"""
+
+
 class Asked:
-    """The same for a group: locks and first answers are asked for in one round trip, before any member is worked on."""
+    """The same for a group: locks and first answers are asked for before any member is worked on."""
 
     def __init__(self, tx: GroupTx, many: Sequence[Repeatable]) -> None:
         self._tx = tx
+        self._many = many
         self._scopes = list(dict.fromkeys(one.scope() for one in many))
-        self._answers = self._ask(many) if many else None
         self._ours: set[bytes] = set()
         self._known: dict[tuple[UUID, str, bytes], _Row] = {}
 
+    def questions(self) -> list[tuple[type[Any], LiteralString, Sequence[object]]]:
+        """Return what is to be asked: the answers by a statement of their own, which sees what the locks waited for."""
+        if not self._many:
+            return []
+        names = [[one.credential for one in self._many], [one.route for one in self._many]]
+        digests = [one.key_digest for one in self._many]
+        first = self._many[0]
+        return [
+            (_Lock, LOCKS, [[_lock(scope) for scope in self._scopes]]),
+            (_Named, ANSWERS, [*names, digests, first.tenant, first.environment]),
+        ]
+
+    def told(self, locks: Sequence[_Lock], rows: Sequence[_Named]) -> None:
+        """Take the answers."""
+        self._ours = {scope for scope, lock in zip(self._scopes, locks, strict=True) if lock.ours}
+        self._known = {(row.credential, row.route, row.key_digest): row for row in rows}
+
     def begin(self, keys: TenantKeyring, one: Repeatable, now: datetime) -> Stored | None:
-        """Return and raise what `begin` does; of twins in one group the first is worked on."""
-        if self._answers is not None:
-            locks, rows = self._answers
-            self._ours = {scope for scope, lock in zip(self._scopes, locks(), strict=True) if lock.ours}
-            self._known = {(row.credential, row.route, row.key_digest): row for row in rows()}
-            self._answers = None
+        """Return and raise what the function `begin` does; of twins in one group the first is worked on."""
         if one.scope() not in self._ours:
             raise ConcurrentTwinError
         self._ours.remove(one.scope())
         return _judge(self._tx, keys, one, now, self._known.get((one.credential, one.route, one.key_digest)))
-
-    def _ask(self, many: Sequence[Repeatable]) -> tuple[Callable[[], list[_Lock]], Callable[[], list[_Named]]]:
-        locks = self._tx.ask(
-            _Lock,
-            "SELECT pg_try_advisory_xact_lock(l.lock) AS ours FROM unnest(%b::bigint[]) AS l (lock)",
-            [[_lock(scope) for scope in self._scopes]],
-        )
-        # A statement of its own, so that it sees what was committed before the locks were ours.
-        rows = self._tx.ask(
-            _Named,
-            """SELECT i.credential, i.route, i.key_digest, i.body_digest, i.answer, i.created_at
-               FROM unnest(%b::uuid[], %b::text[], %b::bytea[]) AS k (credential, route, key_digest)
-               JOIN heldtrue.idempotency i USING (credential, route, key_digest)
-               WHERE i.tenant_id = %s AND i.environment = %s""",
-            [
-                [one.credential for one in many], [one.route for one in many], [one.key_digest for one in many],
-                many[0].tenant, many[0].environment,
-            ],
-        )  # fmt: skip
-        return locks, rows
 
 
 def keep(tx: TenantTx | SystemTx, keys: TenantKeyring, one: Repeatable, now: datetime, answer: Stored) -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from heldtrue.db.groups import GroupLimits, Groups
-from heldtrue.db.tx import OutcomeUnknownError
 from heldtrue.http import idempotency, transaction, wire
 from heldtrue.http.credential import DuplicateCredentialError
 from heldtrue.http.exchange import Answer, Exchange, Page, Signed
 from heldtrue.http.gate import Gate, needs_credential
+from heldtrue.http.group import GroupCommits, Member
 from heldtrue.http.idempotency import Repeatable
 from heldtrue.http.incoming import Incoming, Reply
 from heldtrue.http.limits import Standing
@@ -21,21 +19,11 @@ from heldtrue.http.problems import MethodNotAllowedError, status_of
 from heldtrue.http.requestid import Trace
 from heldtrue.http.route import CacheClass, Realm, Route
 from heldtrue.http.router import Match, Router
-from heldtrue.http.transaction import Member
 from heldtrue.http.wire import Binder
-from heldtrue.kernel.errors import DeniedError, HeldtrueError, LimitedError, NotFoundError, UnauthenticatedError, UnavailableError
+from heldtrue.kernel.errors import DeniedError, HeldtrueError, LimitedError, NotFoundError, UnauthenticatedError
 from heldtrue.op import Actor, Operation
 
 T = TypeVar("T")
-COMMITS = GroupLimits(group=256, waiting=10_000, within=5.0)
-COMMITTERS = 2
-"""Threads that commit: while one waits for the disk, the other seals."""
-
-
-class BusyError(UnavailableError):
-    """More requests wait to be stored than can be soon, and this one was not; send it again in a moment."""
-
-    code = "busy"
 
 
 class InThread(Protocol):
@@ -67,19 +55,10 @@ class Pipeline:
         self._ports = ports
         self._gate = gate
         self._in_thread = in_thread
-        self._groups = Groups[Member, Answer](
-            "heldtrue-commit",
-            partial(transaction.perform_group, ports),
-            place=lambda member: member.place,
-            apart=lambda members: [[member] for member in members],
-            refused=BusyError,
-            unsure=OutcomeUnknownError,
-            limits=COMMITS,
-            threads=COMMITTERS,
-        )
+        self._groups = GroupCommits(ports)
 
     def close(self) -> None:
-        """Commit what waits, and take nothing more. Blocking."""
+        """End what commits. Blocking."""
         self._groups.close()
 
     def match(self, request: Incoming, standings: list[Standing]) -> tuple[Match, tuple[Route, Binder] | None]:
@@ -173,7 +152,7 @@ class Pipeline:
                     raise TypeError(f"{route.at} creates, so its handler sets the body's digest before it transacts")
                 repeatable = self._repeatable(call, actor, idempotency.digest_request(request.target, "", body_digest))
             if group:
-                return await self._groups.append(Member(route, actor, call.trace.request, act, repeatable))
+                return await self._groups.perform(Member(route, actor, call.trace.request, act, repeatable))
             return await self._transact(call, actor, act, repeatable)
 
         exchange = Exchange(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from heldtrue.crypto.keyring import TenantKeyring
-from heldtrue.db.keystore import GroupKeyRecords
 from heldtrue.db.tx import SystemTx, TenantTx
 from heldtrue.http import idempotency, wire
 from heldtrue.http.exchange import Answer, Page
@@ -19,7 +18,7 @@ from heldtrue.http.idempotency import Repeatable, Stored
 from heldtrue.http.ports import Ports
 from heldtrue.http.problems import status_of
 from heldtrue.http.route import Realm, Route
-from heldtrue.kernel.errors import HeldtrueError, UnavailableError
+from heldtrue.kernel.errors import HeldtrueError
 from heldtrue.kernel.ids import LeafId, RequestId, TenantId
 from heldtrue.op import Actor, AuditEvent, Operation, SystemOperation
 
@@ -28,6 +27,7 @@ REPLAYED = "request.replayed"
 
 
 Begin = Callable[[TenantKeyring, Repeatable, datetime], Stored | None]
+"""How a group learns what `idempotency.begin` asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +99,21 @@ def perform(
             keys = system.keys_of(actor.tenant, actor.environment)
             record = Recorder(ports, system.tx, actor, request, system.now, keys)
             system_op = replace(system, record_for=record.for_tenant)
-            return _perform(route, record, lambda: act(system_op), repeatable)
+            return carry_out(route, record, lambda: act(system_op), repeatable)
     with tenant_operation(ports, actor, request) as op:
         record = Recorder(ports, op.tx, actor, request, op.now, op.keys)
         tenant_op = replace(op, record=record)
-        return _perform(route, record, lambda: act(tenant_op), repeatable)
+        return carry_out(route, record, lambda: act(tenant_op), repeatable)
 
 
-def _perform(
+def carry_out(
     route: Route,
     record: Recorder,
     act: Callable[[], object],
     repeatable: Repeatable | None,
     begin: Begin | None = None,
 ) -> Answer:
+    """Run *act* within the transaction of *record*, idempotency before it and the audit entry after it."""
     if repeatable is not None:
         if begin is None:
             stored = idempotency.begin(record.tx, record.keys, repeatable, record.now)
@@ -134,51 +135,6 @@ def _perform(
         )
         idempotency.keep(record.tx, record.keys, repeatable, record.now, stored)
     return encoded
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One request of a group that is committed together; its action adds rows and reads none."""
-
-    route: Route
-    actor: Actor
-    request: RequestId
-    act: Callable[[Operation], Answer]
-    repeatable: Repeatable | None
-
-    @property
-    def place(self) -> tuple[TenantId, str]:
-        """What one transaction sees: an organisation's environment."""
-        return self.actor.tenant, self.actor.environment
-
-
-def perform_group(ports: Ports, members: Sequence[Member]) -> list[Answer | Exception]:
-    """Run *members*, all of one place, in one transaction, each as `perform` does.
-
-    Return each one's answer, or the domain error that refused it alone; whatever the database refuses refuses all.
-    """
-    (tenant, environment), now = members[0].place, ports.clock.now()
-    ends: list[Answer | Exception] = []
-    with ports.database.group(tenant, environment) as tx:
-        records = GroupKeyRecords(tx, tenant.value)
-        asked = idempotency.Asked(tx, [one.repeatable for one in members if one.repeatable is not None])
-        keys = TenantKeyring(
-            ports.platform, records, ports.key_cache, tenant, environment, ports.entropy, now
-        )
-        for one in members:
-            record = Recorder(ports, tx, one.actor, one.request, now, keys)
-            op = Operation(
-                actor=one.actor, tenant=tenant, environment=environment, now=now, entropy=ports.entropy, tx=tx,
-                keys=keys, record=record, request=one.request,
-            )  # fmt: skip
-            try:
-                with tx.member():
-                    ends.append(_perform(one.route, record, lambda op=op, one=one: one.act(op), one.repeatable, asked.begin))
-            except UnavailableError:
-                raise
-            except HeldtrueError as error:
-                ends.append(error)
-    return ends
 
 
 def _as_answer(given: object) -> Answer:

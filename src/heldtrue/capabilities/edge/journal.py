@@ -7,7 +7,8 @@ organisation's are one sealed document. What a crash leaves is said in `heldtrue
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
@@ -51,14 +52,14 @@ class Journal:
         self._cache = cache
         self._clock = clock
         self._entropy = entropy
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="heldtrue-journal")
         self._groups = Groups[Served, None](
-            "heldtrue-journal",
-            self._commit,
+            self._in_thread,
+            limits=GroupLimits(group=GROUP, waiting=MOST_WAITING, within=COMMIT_WITHIN),
             place=lambda _served: None,
-            apart=_organisations,
+            apart=lambda many: by_place(many).values(),
             refused=JournalUnavailableError,
             unsure=JournalUnavailableError,
-            limits=GroupLimits(group=GROUP, waiting=MOST_WAITING, within=COMMIT_WITHIN),
         )
 
     async def append(self, served: Served) -> None:
@@ -77,7 +78,11 @@ class Journal:
 
     async def close(self) -> None:
         """Commit what waits, then end the thread."""
-        await asyncio.to_thread(self._groups.close)
+        await self._groups.close()
+        self._thread.shutdown(wait=False)
+
+    async def _in_thread(self, many: Sequence[Served]) -> Sequence[None]:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, many)
 
     def _commit(self, many: Sequence[Served]) -> Sequence[None]:
         now = self._clock.now()
@@ -91,7 +96,3 @@ class Journal:
                 batches += [AuditBatch(keys, tenant, environment, text) for text in texts]
             append_batches(tx, EVENT, batches, now, self._entropy)
         return [None] * len(many)
-
-
-def _organisations(many: Sequence[Served]) -> Iterable[Sequence[Served]]:
-    return by_place(many).values()

@@ -37,7 +37,6 @@ from heldtrue.kernel.ids import PayloadId
 from heldtrue.op import Operation
 from heldtrue.policy.permissions import Permission
 
-
 SMALL = 16 * 1024
 """Bytes of a body that is hashed and sealed at once, because handing it to a thread would cost more."""
 
