@@ -39,11 +39,21 @@ class WebMetrics:
         age.set_function(feed_age)
         self._registry.register(_Facts(facts))
         self._registry.register(_Worker(worker))
+        self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     def observe(self, route: str, status: int, seconds: float) -> None:
         """Count one request."""
-        self._requests.labels(route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        counter, histogram = self._of(route, status)
+        counter.inc()
+        histogram.observe(seconds)
+
+    def _of(self, route: str, status: int) -> tuple[Counter, Histogram]:
+        """Return the children of these labels, looked up once."""
+        found = self._children.get((route, status))
+        if found is None:
+            found = self._requests.labels(route, str(status)), self._seconds.labels(route)
+            self._children[route, status] = found
+        return found
 
     def text(self) -> bytes:
         """Return everything in the text exposition format."""

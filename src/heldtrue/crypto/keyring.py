@@ -183,6 +183,11 @@ class TenantKeyring(Guarded):
         key = self._tenant_key(key_id_of(sealed).value, purpose)
         return open_sealed(key, self.context_for(table, column, row, purpose, version), sealed)
 
+    def have(self, *purposes: str) -> None:
+        """Have the organisation's keys of *purposes* at hand, making those there are none of."""
+        for purpose in purposes:
+            self._active_key(purpose)
+
     def secret_for(self, purpose: str) -> Secret[bytes]:
         """Return 32 bytes for a use other than sealing, by HKDF-SHA512 from the organisation's key of *purpose*.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import LiteralString
 from uuid import UUID
 
 from heldtrue.crypto.keyring import ObjectKeyRow, TenantKeyRow
-from heldtrue.db.tx import SystemTx, TenantTx
+from heldtrue.db.tx import GroupTx, SystemTx, TenantTx
 from heldtrue.kernel.errors import ConflictError
 
 
@@ -64,11 +65,10 @@ class TxKeyRecords:
 
     def add_object_key(self, row: ObjectKeyRow) -> None:
         """Store *row*."""
-        self._tx.execute(
-            """INSERT INTO keystore.object_keys
-               (tenant_id, key_id, tenant_key_id, state, wrapped, created_at, destroyed_at)
-               VALUES (%s, %s, %s, %s, %s, %s, %s)""",
-            [row.tenant_id, row.key_id, row.tenant_key_id, row.state, row.wrapped, row.created_at, row.destroyed_at],
+        self._tx.insert(
+            """INSERT INTO keystore.object_keys (tenant_id, key_id, tenant_key_id, state, wrapped, created_at)
+               SELECT * FROM unnest(%b::uuid[], %b::uuid[], %b::uuid[], %b::text[], %b::bytea[], %b::timestamptz[])""",
+            [(row.tenant_id, row.key_id, row.tenant_key_id, row.state, row.wrapped, row.created_at)],
         )
 
     def destroy_object_key(self, tenant: UUID, key_id: UUID, at: datetime) -> None:
@@ -100,3 +100,20 @@ class ManyKeyRecords(TxKeyRecords):
         """Return the active key of *purpose* as it was read at the beginning, else as it is."""
         known = self._known.get(tenant) if purpose == self._purpose else None
         return known or super().tenant_key(tenant, purpose)
+
+
+class GroupKeyRecords(TxKeyRecords):
+    """The same for a group of one organisation, whose active keys were read at its beginning."""
+
+    __slots__ = ("_active",)
+
+    ACTIVE: LiteralString = """SELECT tenant_id, key_id, purpose, state, wrapped, created_at FROM keystore.tenant_keys
+        WHERE tenant_id = %s AND state = 'active'"""
+
+    def __init__(self, tx: GroupTx, active: Iterable[TenantKeyRow]) -> None:
+        super().__init__(tx)
+        self._active = {row.purpose: row for row in active}
+
+    def tenant_key(self, tenant: UUID, purpose: str) -> TenantKeyRow | None:
+        """Return the active key of *purpose* as it was read at the beginning, else as it is."""
+        return self._active.get(purpose) or super().tenant_key(tenant, purpose)

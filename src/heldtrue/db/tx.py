@@ -67,11 +67,72 @@ class _Statements:
         with self._conn.cursor() as cursor:
             cursor.executemany(query, rows)
 
+    def insert(self, into: LiteralString, rows: Sequence[Sequence[object]]) -> None:
+        """Insert *rows* by *into*, an `INSERT … SELECT … FROM unnest(…)` whose parameters are the columns."""
+        self._conn.execute(into, [list(column) for column in zip(*rows, strict=True)])
+
+    def later(self, query: LiteralString, params: Params = None) -> None:
+        """Run a statement before anything is inserted after it; here at once."""
+        self._conn.execute(query, params)
+
 
 class TenantTx(_Statements):
     """A transaction that sees one organisation's environment and nothing else."""
 
     __slots__ = ()
+
+
+class GroupTx(TenantTx):
+    """A tenant's transaction for many operations at once: what they insert goes to the database together, at the end.
+
+    It is for operations that only add rows: nothing of theirs can be read back before the commit.
+    """
+
+    __slots__ = ("_before", "_rows", "_tried")
+
+    def __init__(self, conn: psycopg.Connection) -> None:
+        super().__init__(conn)
+        self._before: list[tuple[LiteralString, Params]] = []
+        self._rows: dict[LiteralString, list[Sequence[object]]] = {}
+        self._tried: list[tuple[LiteralString, Sequence[Sequence[object]]]] | None = None
+
+    def insert(self, into: LiteralString, rows: Sequence[Sequence[object]]) -> None:
+        """Keep *rows* for the end."""
+        if self._tried is not None:
+            self._tried.append((into, rows))
+        else:
+            self._rows.setdefault(into, []).extend(rows)
+
+    def later(self, query: LiteralString, params: Params = None) -> None:
+        """Keep a statement for the end, before the inserts."""
+        self._before.append((query, params))
+
+    @contextmanager
+    def member(self) -> Generator[None]:
+        """Keep what the block inserts if it ends well; what it raises drops its rows alone."""
+        self._tried = tried = []
+        try:
+            yield
+        finally:
+            self._tried = None
+        for into, rows in tried:
+            self.insert(into, rows)
+
+    def ask(self, *questions: tuple[type[Any], LiteralString, Params]) -> list[list[Any]]:
+        """Return the rows that answer each of *questions*, asked in this order and in one round trip."""
+        with self._conn.pipeline():
+            cursors = [
+                self._conn.cursor(row_factory=class_row(cls)).execute(query, params) for cls, query, params in questions
+            ]
+            return [cursor.fetchall() for cursor in cursors]
+
+    def send(self) -> None:
+        """Send what was kept, in one round trip."""
+        with self._conn.pipeline():
+            for query, params in self._before:
+                self._conn.execute(query, params)
+            for into, rows in self._rows.items():
+                super().insert(into, rows)
 
 
 class EdgeTx(_Statements):
@@ -139,6 +200,14 @@ class Database:
         begin = _BEGIN_TENANT.format(sql.Literal(str(tenant.value)), sql.Literal(environment))
         with self._transaction(self._tenant, begin, TenantTx) as tx:
             yield tx
+
+    @contextmanager
+    def group(self, tenant: TenantId, environment: str) -> Generator[GroupTx]:
+        """Open the same for many operations, whose inserts are sent together when the block ends."""
+        begin = _BEGIN_TENANT.format(sql.Literal(str(tenant.value)), sql.Literal(environment))
+        with self._transaction(self._tenant, begin, GroupTx) as tx:
+            yield tx
+            tx.send()
 
     @contextmanager
     def edge(self) -> Generator[EdgeTx]:

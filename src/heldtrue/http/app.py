@@ -52,6 +52,7 @@ class Application:
 
     def close(self) -> None:
         """Finish what runs in threads and record the refusals that were counted and not recorded yet."""
+        self._pipeline.close()
         self._threads.shutdown(wait=True)
         for summary in self._gate.refusals.collect(None):
             self._keep(summary)

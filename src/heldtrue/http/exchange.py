@@ -106,8 +106,8 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 class Transact(Protocol):
     """Run *act* in one tenant transaction with idempotency before it and the audit entry after it."""
 
-    async def __call__(self, act: Callable[[Operation], Answer], body_digest: bytes | None) -> Answer:
-        """Return the answer, fresh or stored."""
+    async def __call__(self, act: Callable[[Operation], Answer], body_digest: bytes | None, *, group: bool) -> Answer:
+        """Return the answer, fresh or stored; *group*: share the transaction with others of the same place."""
         ...
 
 
@@ -126,6 +126,9 @@ class Body:
         self._receive = receive
         self._length = headers.get("content-length")
         self._started = False
+        self._more = True
+        self._seen = 0
+        self._promised: int | None = None
 
     def declared(self) -> int | None:
         """Return what `Content-Length` promises; raise `MalformedRequestError` for what is no number."""
@@ -141,27 +144,47 @@ class Body:
         Raise `TooLargeError` beyond *limit* bytes, before the first one where `Content-Length` already says so, and
         `TruncatedBodyError` when the client goes away or sent another number of bytes than it promised.
         """
+        self._begin(limit)
+        while self._more:
+            if piece := await self._next(limit):
+                yield piece
+
+    async def whole(self, limit: int) -> bytes:
+        """Return the body at once; raise what `read` raises."""
+        self._begin(limit)
+        piece = await self._next(limit)
+        if not self._more:
+            return piece
+        pieces = [piece]
+        while self._more:
+            pieces.append(await self._next(limit))
+        return b"".join(pieces)
+
+    def _begin(self, limit: int) -> None:
         if self._started:
             raise RuntimeError("a body is read once")
         self._started = True
-        declared = self.declared()
-        too_large = TooLargeError(f"The body is over the limit of {limit} bytes.", advice="Send a smaller body.")
-        if declared is not None and declared > limit:
-            raise too_large
-        seen, more = 0, True
-        while more:
-            message = await self._receive()
-            if message["type"] != "http.request":
-                raise TruncatedBodyError("The connection ended before the body was complete.")
-            piece = message.get("body", b"")
-            more = message.get("more_body", False)
-            seen += len(piece)
-            if seen > limit:
-                raise too_large
-            if piece:
-                yield piece
-        if declared is not None and seen != declared:
+        self._promised = self.declared()
+        if self._promised is not None and self._promised > limit:
+            raise _too_large(limit)
+
+    async def _next(self, limit: int) -> bytes:
+        """Return the next piece, which may be empty."""
+        message = await self._receive()
+        if message["type"] != "http.request":
+            raise TruncatedBodyError("The connection ended before the body was complete.")
+        piece = message.get("body", b"")
+        self._more = message.get("more_body", False)
+        self._seen += len(piece)
+        if self._seen > limit:
+            raise _too_large(limit)
+        if not self._more and self._promised is not None and self._seen != self._promised:
             raise TruncatedBodyError("The body is not as long as Content-Length says.")
+        return piece
+
+
+def _too_large(limit: int) -> TooLargeError:
+    return TooLargeError(f"The body is over the limit of {limit} bytes.", advice="Send a smaller body.")
 
 
 class Exchange:
@@ -222,15 +245,21 @@ class Exchange:
         """Yield the body's pieces as they come; see `Body.read` for what it raises."""
         return self._body.read(limit)
 
-    async def transact(self, act: Callable[[Operation], Answer]) -> Answer:
+    async def whole_body(self, limit: int) -> bytes:
+        """Return the body at once, for one that is known to be small."""
+        return await self._body.whole(limit)
+
+    async def transact(self, act: Callable[[Operation], Answer], *, group: bool = False) -> Answer:
         """Run *act* in a worker thread, in the one transaction that holds effect, idempotency row and audit entry.
 
         A request that repeats an `Idempotency-Key` gets the stored answer and *act* is not called. Once an exchange.
+        With *group* the transaction is shared with other requests of the organisation and environment that wait for
+        one; then *act* only inserts (`TenantTx.insert`), must be quick, and is called again when its group failed.
         """
         if self.transacted:
             raise RuntimeError("an exchange has one transaction")
         self.transacted = True
-        return await self._transact(act, self.body_digest)
+        return await self._transact(act, self.body_digest, group=group)
 
     async def in_thread(self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a blocking function (hashing, sealing, fsync) in a worker thread."""

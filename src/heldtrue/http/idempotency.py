@@ -6,15 +6,17 @@ lock that refuses a concurrent twin, the effect, and the row with the sealed ans
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, LiteralString
 from uuid import UUID
 
 import msgspec
 
 from heldtrue.crypto.digest import sha256
 from heldtrue.crypto.keyring import TenantKeyring
-from heldtrue.db.tx import SystemTx, TenantTx
+from heldtrue.db.tx import GroupTx, SystemTx, TenantTx
 from heldtrue.http.exchange import MalformedRequestError
 from heldtrue.kernel.errors import ConflictError
 
@@ -74,6 +76,18 @@ class _Row:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Named(_Row):
+    credential: UUID
+    route: str
+    key_digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Lock:
+    ours: bool
+
+
 def digest_key(header: str) -> bytes:
     """Return the digest that an `Idempotency-Key` is kept as; raise `MalformedIdempotencyKeyError`."""
     if not 1 <= len(header) <= 255 or not all("!" <= letter <= "~" for letter in header):
@@ -91,8 +105,7 @@ def begin(tx: TenantTx | SystemTx, keys: TenantKeyring, one: Repeatable, now: da
 
     Raise `ConcurrentTwinError` while another transaction holds the key, `IdempotencyKeyReusedError` for another body.
     """
-    lock = int.from_bytes(one.scope()[:8], signed=True)
-    if not tx.value("SELECT pg_try_advisory_xact_lock(%s)", [lock]):
+    if not tx.value("SELECT pg_try_advisory_xact_lock(%s)", [_lock(one.scope())]):
         raise ConcurrentTwinError
     row = tx.one(
         _Row,
@@ -100,10 +113,16 @@ def begin(tx: TenantTx | SystemTx, keys: TenantKeyring, one: Repeatable, now: da
         " AND credential = %s AND route = %s AND key_digest = %s",
         _key(one),
     )
+    return _judge(tx, keys, one, now, row)
+
+
+def _judge(
+    tx: TenantTx | SystemTx, keys: TenantKeyring, one: Repeatable, now: datetime, row: _Row | None
+) -> Stored | None:
     if row is None:
         return None
     if row.created_at <= now - LIFETIME:
-        tx.execute(
+        tx.later(
             "DELETE FROM heldtrue.idempotency WHERE tenant_id = %s AND environment = %s AND credential = %s"
             " AND route = %s AND key_digest = %s",
             _key(one),
@@ -115,13 +134,60 @@ def begin(tx: TenantTx | SystemTx, keys: TenantKeyring, one: Repeatable, now: da
     return msgspec.json.decode(opened, type=Stored)
 
 
+def _lock(scope: bytes) -> int:
+    return int.from_bytes(scope[:8], signed=True)
+
+
+LOCKS: LiteralString = "SELECT pg_try_advisory_xact_lock(l.lock) AS ours FROM unnest(%b::bigint[]) AS l (lock)"
+ANSWERS: LiteralString = """SELECT i.credential, i.route, i.key_digest, i.body_digest, i.answer, i.created_at
+    FROM unnest(%b::uuid[], %b::text[], %b::bytea[]) AS k (credential, route, key_digest)
+    JOIN heldtrue.idempotency i USING (credential, route, key_digest) WHERE i.tenant_id = %s AND i.environment = %s"""
+
+
+class Asked:
+    """The same for a group: locks and first answers are asked for before any member is worked on."""
+
+    def __init__(self, tx: GroupTx, many: Sequence[Repeatable]) -> None:
+        self._tx = tx
+        self._many = many
+        self._scopes = list(dict.fromkeys(one.scope() for one in many))
+        self._ours: set[bytes] = set()
+        self._known: dict[tuple[UUID, str, bytes], _Row] = {}
+
+    def questions(self) -> list[tuple[type[Any], LiteralString, Sequence[object]]]:
+        """Return what is to be asked: the answers by a statement of their own, which sees what the locks waited for."""
+        if not self._many:
+            return []
+        names = [[one.credential for one in self._many], [one.route for one in self._many]]
+        digests = [one.key_digest for one in self._many]
+        first = self._many[0]
+        return [
+            (_Lock, LOCKS, [[_lock(scope) for scope in self._scopes]]),
+            (_Named, ANSWERS, [*names, digests, first.tenant, first.environment]),
+        ]
+
+    def told(self, locks: Sequence[_Lock], rows: Sequence[_Named]) -> None:
+        """Take the answers."""
+        self._ours = {scope for scope, lock in zip(self._scopes, locks, strict=True) if lock.ours}
+        self._known = {(row.credential, row.route, row.key_digest): row for row in rows}
+
+    def begin(self, keys: TenantKeyring, one: Repeatable, now: datetime) -> Stored | None:
+        """Return and raise what the function `begin` does; of twins in one group the first is worked on."""
+        if one.scope() not in self._ours:
+            raise ConcurrentTwinError
+        self._ours.remove(one.scope())
+        return _judge(self._tx, keys, one, now, self._known.get((one.credential, one.route, one.key_digest)))
+
+
 def keep(tx: TenantTx | SystemTx, keys: TenantKeyring, one: Repeatable, now: datetime, answer: Stored) -> None:
     """Keep the first answer, sealed."""
     sealed = keys.seal(PURPOSE, "idempotency", "answer", one.scope().hex(), msgspec.json.encode(answer))
-    tx.execute(
-        "INSERT INTO heldtrue.idempotency (tenant_id, environment, credential, route, key_digest, body_digest, status,"
-        " answer, created_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        [*_key(one), one.body_digest, answer.status, sealed, now],
+    tx.insert(
+        """INSERT INTO heldtrue.idempotency (tenant_id, environment, credential, route, key_digest, body_digest, status,
+             answer, created_at)
+           SELECT * FROM unnest(%b::uuid[], %b::text[], %b::uuid[], %b::text[], %b::bytea[], %b::bytea[], %b::int[],
+             %b::bytea[], %b::timestamptz[])""",
+        [(*_key(one), one.body_digest, answer.status, sealed, now)],
     )
 
 

@@ -132,10 +132,11 @@ def headers_of(standings: Sequence[Standing]) -> list[tuple[str, str]]:
     if not standings:
         return []
     left = ", ".join([f"{quoted(one.name)};r={one.remaining};t={one.reset}" for one in standings])
-    return [("ratelimit-policy", policy_of([(one.name, one.rate) for one in standings])), ("ratelimit", left)]
+    return [("ratelimit-policy", policy_of(tuple([(one.name, one.rate) for one in standings]))), ("ratelimit", left)]
 
 
-def policy_of(limits: Sequence[tuple[str, Rate]]) -> str:
+@functools.lru_cache(1024)
+def policy_of(limits: tuple[tuple[str, Rate], ...]) -> str:
     """Return `RateLimit-Policy` for *limits*: names and rates."""
     policies: StructuredType = [(name, {"q": rate.burst, "w": rate.window}) for name, rate in limits]
     return http_sf.ser(policies)

@@ -10,6 +10,7 @@ from heldtrue.http import idempotency, transaction, wire
 from heldtrue.http.credential import DuplicateCredentialError
 from heldtrue.http.exchange import Answer, Exchange, Page, Signed
 from heldtrue.http.gate import Gate, needs_credential
+from heldtrue.http.group import GroupCommits, Member
 from heldtrue.http.idempotency import Repeatable
 from heldtrue.http.incoming import Incoming, Reply
 from heldtrue.http.limits import Standing
@@ -54,6 +55,11 @@ class Pipeline:
         self._ports = ports
         self._gate = gate
         self._in_thread = in_thread
+        self._groups = GroupCommits(ports)
+
+    def close(self) -> None:
+        """End what commits. Blocking."""
+        self._groups.close()
 
     def match(self, request: Incoming, standings: list[Standing]) -> tuple[Match, tuple[Route, Binder] | None]:
         """Return what is at the request's path and, by its method, the route; None for OPTIONS.
@@ -100,7 +106,7 @@ class Pipeline:
     async def _for_signer(self, call: Call) -> object:
         """Hand the body over as it came; whom its signature does not satisfy is counted among the refused."""
         request = call.request
-        body = await self._whole(request)
+        body = await request.body.whole(self._ports.body_limit)
         signed = Signed(request.headers, body, call.trace.request, self._ports)
         try:
             return await self._in_thread(lambda: call.route.action(signed))
@@ -139,12 +145,14 @@ class Pipeline:
     async def _stream(self, call: Call, actor: Actor) -> Answer:
         request, route = call.request, call.route
 
-        async def transact(act: Callable[[Operation], Answer], body_digest: bytes | None) -> Answer:
+        async def transact(act: Callable[[Operation], Answer], body_digest: bytes | None, *, group: bool) -> Answer:
             repeatable = None
             if route.creates and "idempotency-key" in request.headers:
                 if body_digest is None:
                     raise TypeError(f"{route.at} creates, so its handler sets the body's digest before it transacts")
                 repeatable = self._repeatable(call, actor, idempotency.digest_request(request.target, "", body_digest))
+            if group:
+                return await self._groups.perform(Member(route, actor, call.trace.request, act, repeatable))
             return await self._transact(call, actor, act, repeatable)
 
         exchange = Exchange(
@@ -183,12 +191,9 @@ class Pipeline:
     async def _input(self, call: Call) -> tuple[Any, bytes]:
         """Return the action's input, and the body that it was made of."""
         request = call.request
-        body = await self._whole(request)
+        body = await request.body.whole(self._ports.body_limit)
         content_type = request.headers.get("content-type")
         return call.binder.bind(call.match.path, request.query(), body, content_type), body
-
-    async def _whole(self, request: Incoming) -> bytes:
-        return b"".join([piece async for piece in request.body.read(self._ports.body_limit)])
 
     def _repeatable(self, call: Call, actor: Actor, digest: bytes) -> Repeatable | None:
         header = call.request.headers.get("idempotency-key")

@@ -26,6 +26,10 @@ REFUSED = "request.refused"
 REPLAYED = "request.replayed"
 
 
+Begin = Callable[[TenantKeyring, Repeatable, datetime], Stored | None]
+"""How a group learns what `idempotency.begin` asks for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recorder:
     """Appends audit events within one transaction, and remembers which."""
@@ -95,16 +99,26 @@ def perform(
             keys = system.keys_of(actor.tenant, actor.environment)
             record = Recorder(ports, system.tx, actor, request, system.now, keys)
             system_op = replace(system, record_for=record.for_tenant)
-            return _perform(route, record, lambda: act(system_op), repeatable)
+            return carry_out(route, record, lambda: act(system_op), repeatable)
     with tenant_operation(ports, actor, request) as op:
         record = Recorder(ports, op.tx, actor, request, op.now, op.keys)
         tenant_op = replace(op, record=record)
-        return _perform(route, record, lambda: act(tenant_op), repeatable)
+        return carry_out(route, record, lambda: act(tenant_op), repeatable)
 
 
-def _perform(route: Route, record: Recorder, act: Callable[[], object], repeatable: Repeatable | None) -> Answer:
+def carry_out(
+    route: Route,
+    record: Recorder,
+    act: Callable[[], object],
+    repeatable: Repeatable | None,
+    begin: Begin | None = None,
+) -> Answer:
+    """Run *act* within the transaction of *record*, idempotency before it and the audit entry after it."""
     if repeatable is not None:
-        stored = idempotency.begin(record.tx, record.keys, repeatable, record.now)
+        if begin is None:
+            stored = idempotency.begin(record.tx, record.keys, repeatable, record.now)
+        else:
+            stored = begin(record.keys, repeatable, record.now)
         if stored is not None:
             record(AuditEvent(event=REPLAYED, subject=stored.subject, detail={"route": route.at}))
             headers = {**stored.headers, "idempotency-replayed": "true"}

@@ -112,6 +112,11 @@ class Taken:
         parts = [self.body, *self.attachments]
         return sha256(canonicalize_entry([[p.meta.name, p.meta.content_type, p.size, p.meta.sha256] for p in parts]))
 
+    @property
+    def is_one_row(self) -> bool:
+        """Whether it is one small body without attachments, which is stored by inserts alone."""
+        return not self.attachments and self.body.sealed is not None
+
     def objects(self) -> list[str]:
         """Return the names of the objects that were written."""
         return [part.object for part in (self.body, *self.attachments) if part.object is not None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from email.message import Message
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
@@ -52,8 +53,14 @@ PartEvent = PartBegins | bytes | PartEnds
 
 def content_type_of(header: str | None) -> tuple[str, dict[str, str]]:
     """Return the media type in lower case and its parameters; `application/octet-stream` when there is none."""
+    media, parameters = _content_type(header or "")
+    return media, dict(parameters)
+
+
+@lru_cache(1024)
+def _content_type(header: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     if not header:
-        return "application/octet-stream", {}
+        return "application/octet-stream", ()
     message = Message()
     message["content-type"] = header
     media = message.get_content_type()
@@ -62,7 +69,7 @@ def content_type_of(header: str | None) -> tuple[str, dict[str, str]]:
             f"the Content-Type {header[:80]!r} is no media type", advice="Send one as application/json, or none."
         )
     parameters = message.get_params(failobj=[], header="content-type")[1:]
-    return media, {name.lower(): value for name, value in parameters}
+    return media, tuple((name.lower(), value) for name, value in parameters)
 
 
 class PartReader:

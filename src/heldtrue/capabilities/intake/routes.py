@@ -22,11 +22,12 @@ from heldtrue.capabilities.intake.model import (
     PayloadErased,
     PayloadSummary,
     PayloadView,
+    Taken,
     ThePayload,
     Tls,
 )
 from heldtrue.capabilities.intake.objects import ObjectStore
-from heldtrue.capabilities.intake.stream import Intake
+from heldtrue.capabilities.intake.stream import Intake, is_multipart
 from heldtrue.crypto.sealing import DataKey
 from heldtrue.db.tx import OutcomeUnknownError
 from heldtrue.http.exchange import Answer, Exchange
@@ -35,6 +36,9 @@ from heldtrue.http.route import Route
 from heldtrue.kernel.ids import PayloadId
 from heldtrue.op import Operation
 from heldtrue.policy.permissions import Permission
+
+SMALL = 16 * 1024
+"""Bytes of a body that is hashed and sealed at once, because handing it to a thread would cost more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +63,7 @@ def routes(services: IntakeServices) -> list[Route]:
         intake = Intake(
             services.objects, key, origin, services.limits, entropy=exchange.entropy, run=exchange.in_thread
         )
-        taken = await intake.take(exchange.headers.get("content-type"), exchange.body(services.limits.body))
+        taken = await take(intake, exchange, services.limits)
         exchange.body_digest = taken.digest()
         tls = Tls(exchange.tls.version, exchange.tls.cipher) if exchange.tls.version else None
         accepted = False
@@ -72,7 +76,7 @@ def routes(services: IntakeServices) -> list[Route]:
             )
 
         try:
-            answer = await exchange.transact(act)
+            answer = await exchange.transact(act, group=taken.is_one_row)
         except OutcomeUnknownError:
             raise  # a row may name the objects: the sweep looks again in 24 hours
         except Exception:
@@ -172,6 +176,14 @@ def routes(services: IntakeServices) -> list[Route]:
             tags=("payloads",),
         ),
     ]
+
+
+async def take(intake: Intake, exchange: Exchange, limits: Limits) -> Taken:
+    """Return what came, hashed and sealed: a small body at once, any other as it streams."""
+    content_type, length = exchange.headers.get("content-type"), exchange.content_length
+    if length is None or length > min(SMALL, limits.body, limits.inline // 2) or is_multipart(content_type):
+        return await intake.take(content_type, exchange.body(limits.body))
+    return intake.take_small(content_type, await exchange.whole_body(length))
 
 
 def parse_ordinal(text: str) -> int:

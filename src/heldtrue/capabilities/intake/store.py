@@ -51,24 +51,27 @@ class AttachmentRow:
 
 
 def insert_payload(tx: TenantTx, tenant: UUID, environment: str, row: PayloadRow, body_sealed: bytes | None) -> None:
-    """Insert a payload that was accepted, and wake whoever forwards."""
-    tx.execute(
+    """Insert a payload that was accepted."""
+    tx.insert(
         """INSERT INTO heldtrue.payloads (tenant_id, environment, payload_id, object_key_id, source, state, size,
              meta_sealed, body_sealed, body_object, received_at)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
-        (
-            tenant,
-            environment,
-            row.payload_id,
-            row.object_key_id,
-            row.source,
-            row.state,
-            row.size,
-            row.meta_sealed,
-            body_sealed,
-            row.body_object,
-            row.received_at,
-        ),
+           SELECT * FROM unnest(%b::uuid[], %b::text[], %b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::bigint[],
+             %b::bytea[], %b::bytea[], %b::text[], %b::timestamptz[])""",
+        [
+            (
+                tenant,
+                environment,
+                row.payload_id,
+                row.object_key_id,
+                row.source,
+                row.state,
+                row.size,
+                row.meta_sealed,
+                body_sealed,
+                row.body_object,
+                row.received_at,
+            )
+        ],
     )
 
 

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 from heldtrue.capabilities.intake.model import JsonTooLargeError, Limits, Meta, Origin, Part, PartsError, Taken
 from heldtrue.capabilities.intake.multipart import PartBegins, PartEnds, content_type_of, parts
 from heldtrue.capabilities.intake.objects import ObjectStore, ObjectWriter
-from heldtrue.crypto.canonical import canonicalize, parse_strict
+from heldtrue.crypto.canonical_fast import canonical_form
 from heldtrue.crypto.digest import sha256
 from heldtrue.crypto.sealing import Context, DataKey, Opener, Sealer
 from heldtrue.kernel.errors import BadInputError, UnavailableError
@@ -38,6 +38,11 @@ def is_json(content_type: str) -> bool:
     """Return whether a media type is JSON: `application/json`, `text/json`, or `+json` (RFC 6839)."""
     media, _ = content_type_of(content_type)
     return media in {"application/json", "text/json"} or media.endswith("+json")
+
+
+def is_multipart(content_type: str | None) -> bool:
+    """Return whether the body has parts (RFC 2046, section 5.1); raise `BadInputError` for what is no media type."""
+    return content_type_of(content_type)[0].startswith("multipart/")
 
 
 class PartSink:
@@ -73,7 +78,7 @@ class PartSink:
 
     def finish(self, name: str | None = None) -> Part:
         """Return the part; where it went to the store, it is durable there."""
-        jcs = None if self._json is None else sha256(canonicalize(parse_strict(bytes(self._json)))).hex()
+        jcs = None if self._json is None else sha256(canonical_form(bytes(self._json))).hex()
         self._json = None
         self._put(self._sealer.finish())
         if self._writer is not None:
@@ -132,6 +137,12 @@ class Intake:
         except BaseException:
             await self.discard()
             raise
+
+    def take_small(self, content_type: str | None, body: bytes) -> Taken:
+        """Return what `take` would of a *body* that is no multipart and stays in its row, without a thread."""
+        sink = self._sink(0, content_type or content_type_of(content_type)[0])
+        sink.write(body)
+        return Taken(body=sink.finish())
 
     async def discard(self) -> None:
         """Remove everything that this intake wrote to the store."""

@@ -82,8 +82,10 @@ class Pending:
 
 def add_pending(tx: TenantTx | SystemTx, leaf: LeafId, entry: bytes, now: datetime) -> None:
     """Let *entry* wait for its index."""
-    tx.execute(
-        "INSERT INTO heldtrue.log_pending (leaf_id, entry, created_at) VALUES (%s, %s, %s)", [leaf.value, entry, now]
+    tx.insert(
+        """INSERT INTO heldtrue.log_pending (leaf_id, entry, created_at)
+           SELECT * FROM unnest(%b::uuid[], %b::bytea[], %b::timestamptz[])""",
+        [(leaf.value, entry, now)],
     )
 
 
@@ -99,11 +101,12 @@ def add_document(
     now: datetime,
 ) -> None:
     """Keep the sealed document that the entry *leaf* commits to."""
-    tx.execute(
+    tx.insert(
         """INSERT INTO heldtrue.ledger_documents
-           (tenant_id, environment, leaf_id, kind, event, object_key_id, sealed, created_at)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s)""",
-        [tenant.value, environment, leaf.value, kind, event, object_key and object_key.value, sealed, now],
+             (tenant_id, environment, leaf_id, kind, event, object_key_id, sealed, created_at)
+           SELECT * FROM unnest(%b::uuid[], %b::text[], %b::uuid[], %b::text[], %b::text[], %b::uuid[], %b::bytea[],
+             %b::timestamptz[])""",
+        [(tenant.value, environment, leaf.value, str(kind), event, object_key and object_key.value, sealed, now)],
     )
 
 

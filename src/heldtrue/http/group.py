@@ -1,0 +1,138 @@
+"""One transaction for many requests of one organisation and environment, each as `http.transaction` would do it alone.
+
+The event loop does what costs processor time; threads only wait for the database. So the two never fight for the
+interpreter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from heldtrue.crypto.keyring import OBJECT, TenantKeyring, TenantKeyRow
+from heldtrue.db.groups import GroupLimits, Groups
+from heldtrue.db.keystore import GroupKeyRecords
+from heldtrue.db.tx import GroupTx, OutcomeUnknownError
+from heldtrue.http.exchange import Answer
+from heldtrue.http.idempotency import PURPOSE, Asked, Repeatable
+from heldtrue.http.ports import Ports
+from heldtrue.http.route import Route
+from heldtrue.http.transaction import Recorder, carry_out
+from heldtrue.kernel.errors import HeldtrueError, UnavailableError
+from heldtrue.kernel.ids import RequestId, TenantId
+from heldtrue.op import Actor, Operation
+
+LIMITS = GroupLimits(group=256, waiting=10_000, within=5.0, commits=2)
+"""Two commits at a time: while one waits for the disk, the other seals."""
+T = TypeVar("T")
+
+
+class BusyError(UnavailableError):
+    """More requests wait to be stored than can be soon, so this one was not; send it again in a moment."""
+
+    code = "busy"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One request of a group; its action inserts rows and reads none."""
+
+    route: Route
+    actor: Actor
+    request: RequestId
+    act: Callable[[Operation], Answer]
+    repeatable: Repeatable | None
+
+    @property
+    def place(self) -> tuple[TenantId, str]:
+        """What one transaction sees: an organisation's environment."""
+        return self.actor.tenant, self.actor.environment
+
+
+class GroupCommits:
+    """The groups of one process."""
+
+    def __init__(self, ports: Ports, limits: GroupLimits = LIMITS) -> None:
+        self._ports = ports
+        self._threads = ThreadPoolExecutor(limits.commits, thread_name_prefix="commit")
+        self._groups = Groups[Member, Answer](
+            self._commit,
+            limits=limits,
+            place=lambda member: member.place,
+            apart=lambda members: [[member] for member in members],
+            refused=BusyError,
+            unsure=OutcomeUnknownError,
+        )
+
+    async def perform(self, member: Member) -> Answer:
+        """Return the member's answer once its group is committed; raise what refused it."""
+        return await self._groups.append(member)
+
+    def close(self) -> None:
+        """End the threads; whoever waits was answered before, or is gone. Blocking."""
+        self._threads.shutdown(wait=True)
+
+    async def _commit(self, members: Sequence[Member]) -> Sequence[Answer | Exception]:
+        (tenant, environment), now = members[0].place, self._ports.clock.now()
+        async with self._in_thread(self._ports.database.group(tenant, environment)) as tx:
+            asked = Asked(tx, [one.repeatable for one in members if one.repeatable is not None])
+            keys = await self._run(lambda: self._begin(tx, asked, tenant, environment))
+            ends: list[Answer | Exception] = []
+            for one in members:
+                record = Recorder(self._ports, tx, one.actor, one.request, now, keys)
+                try:
+                    with tx.member():
+                        ends.append(_one(one, record, asked))
+                except UnavailableError:
+                    raise
+                except HeldtrueError as error:
+                    ends.append(error)
+        return ends
+
+    def _begin(self, tx: GroupTx, asked: Asked, tenant: TenantId, environment: str) -> TenantKeyring:
+        """Ask the database for all that the members have to know; return the organisation's keys."""
+        ports = self._ports
+        active, *told = tx.ask((TenantKeyRow, GroupKeyRecords.ACTIVE, [tenant.value]), *asked.questions())
+        if told:
+            asked.told(*told)
+        keys = TenantKeyring(
+            ports.platform, GroupKeyRecords(tx, active), ports.key_cache, tenant, environment, ports.entropy,
+            ports.clock.now(),
+        )  # fmt: skip
+        keys.have(OBJECT, PURPOSE, "ledger")
+        return keys
+
+    async def _run(self, act: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, act)
+
+    @asynccontextmanager
+    async def _in_thread(self, opening: AbstractContextManager[T]) -> AsyncGenerator[T]:
+        """Enter and leave *opening* in a thread, also where the loop ends meanwhile."""
+        entered = asyncio.ensure_future(self._run(opening.__enter__))
+        try:
+            yield await asyncio.shield(entered)
+        except BaseException as error:
+            if await _ended(entered):
+                leave = partial(opening.__exit__, type(error), error, error.__traceback__)
+                await asyncio.shield(self._run(leave))
+            raise
+        await asyncio.shield(self._run(lambda: opening.__exit__(None, None, None)))
+
+
+async def _ended(entered: asyncio.Future[T]) -> bool:
+    """Wait for the end of *entered*; return whether it ended well."""
+    await asyncio.wait([entered])
+    return entered.exception() is None
+
+
+def _one(one: Member, record: Recorder, asked: Asked) -> Answer:
+    op = Operation(
+        actor=one.actor, tenant=one.actor.tenant, environment=one.actor.environment, now=record.now,
+        entropy=record.ports.entropy, tx=record.tx, keys=record.keys, record=record, request=one.request,
+    )  # fmt: skip
+    return carry_out(one.route, record, lambda: one.act(op), one.repeatable, asked.begin)
