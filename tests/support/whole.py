@@ -130,6 +130,7 @@ def furnish(whole: Whole, name: str, environment: str = "live") -> Belongings:
     delivery = admin.get("/v1/deliveries").json()["data"][0]
     receipt = admin.get("/v1/receipts").json()["data"][0]
     upstream = _made(house.operator.post("/v1/upstream-keys", {"upstream": "furnished", "overlap_seconds": 0}))["id"]
+    replay = _made(admin.post("/v1/deliveries/replays", {"dry_run": False, "state": "held"}))
     leaf = admin.get("/v1/audit?limit=200").json()["data"][-1]
     names = {
         "organisation_id": me["organisation_id"],
@@ -138,6 +139,7 @@ def furnish(whole: Whole, name: str, environment: str = "live") -> Belongings:
         "endpoint_id": endpoint["id"],
         "delivery_id": delivery["id"],
         "receipt_id": receipt["id"],
+        "replay_id": replay["id"],
         "leaf_id": leaf["leaf_id"],
         "ordinal": "1",
         "upstream_key_id": upstream,

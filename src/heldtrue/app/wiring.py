@@ -20,6 +20,7 @@ from heldtrue.capabilities.access.minting import routes as session_routes
 from heldtrue.capabilities.access.routes import ROUTES as ACCESS
 from heldtrue.capabilities.access.sessions import issuer_of
 from heldtrue.capabilities.deliveries import actions as deliveries
+from heldtrue.capabilities.deliveries.outgoing import Outgoing
 from heldtrue.capabilities.deliveries.routes import DeliveryServices
 from heldtrue.capabilities.deliveries.routes import routes as delivery_routes
 from heldtrue.capabilities.edge.gatekeeper import Gatekeeper
@@ -74,7 +75,11 @@ def table(parts: Services) -> list[Route]:
             )
         ),
         *receipt_routes(ReceiptServices(objects=parts.objects)),
-        *delivery_routes(DeliveryServices(allow=parts.allow)),
+        *delivery_routes(
+            DeliveryServices(
+                allow=parts.allow, outgoing=Outgoing(allow=parts.allow, authorities=parts.ground.home.authorities)
+            )
+        ),
         *ledger_routes(parts.ground.home.data.log),
         *keystore_routes(parts.database, parts.ground.home.clock),
         *upstream_routes(parts.ground.home.platform),

@@ -57,6 +57,8 @@ def stock(arena: Arena, probe: Probe) -> Stock:
     endpoint = caller.call("POST", "/v1/endpoints", token, {"url": RECEIVER, "description": mark}).expect(201).json()
     payload = caller.call("POST", "/v1/payloads", token, *_multipart(mark)).expect(202).json()
     delivery = arena.until("the delivery", lambda: _delivery(caller, probe, payload["id"], endpoint["id"]))
+    asked = {"dry_run": False, "endpoint_id": endpoint["id"], "state": "held"}
+    replay = caller.call("POST", "/v1/deliveries/replays", token, asked).expect(202).json()
     leaf = caller.call("GET", "/v1/audit?limit=1", token).expect(200).json()["data"][0]["leaf_id"]
     ids = {
         "key_id": key["id"],
@@ -65,6 +67,7 @@ def stock(arena: Arena, probe: Probe) -> Stock:
         "ordinal": "1",
         "delivery_id": delivery["id"],
         "receipt_id": delivery["receipt_id"],
+        "replay_id": replay["id"],
         "leaf_id": leaf,
         "organisation_id": str(probe.tenant),
         "upstream_key_id": f"ck_{bytes(16).hex()}",  # the instance's, of no organisation
@@ -125,6 +128,7 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "POST /v1/endpoints": _json({"url": RECEIVER}),
     "GET /v1/endpoints": _JUST_ASK,
     "GET /v1/endpoints/{endpoint_id}": _JUST_ASK,
+    "PATCH /v1/endpoints/{endpoint_id}": _json({"description": "probe"}),
     "POST /v1/endpoints/{endpoint_id}/roll": _json({"overlap_seconds": 0}),
     "POST /v1/endpoints/{endpoint_id}/disable": _JUST_ASK,
     "POST /v1/endpoints/{endpoint_id}/enable": _JUST_ASK,
@@ -132,6 +136,10 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "GET /v1/deliveries": _JUST_ASK,
     "GET /v1/deliveries/{delivery_id}": _JUST_ASK,
     "POST /v1/deliveries/{delivery_id}/replay": _JUST_ASK,
+    "POST /v1/deliveries/replays": _json({"dry_run": True}),
+    "GET /v1/deliveries/replays": _JUST_ASK,
+    "GET /v1/deliveries/replays/{replay_id}": _JUST_ASK,
+    "POST /v1/endpoints/{endpoint_id}/test": _JUST_ASK,
     "POST /v1/upstream-keys": _json({"upstream": "probe", "overlap_seconds": 0}),
     "GET /v1/upstream-keys": _JUST_ASK,
     "DELETE /v1/upstream-keys/{upstream_key_id}": _JUST_ASK,

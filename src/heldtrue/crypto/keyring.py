@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -90,6 +91,10 @@ class KeyRecords(Protocol):
 
     def object_key(self, tenant: UUID, key_id: UUID) -> ObjectKeyRow | None:
         """Return the object key of that id in whatever state it is."""
+        ...
+
+    def object_keys(self, tenant: UUID, key_ids: Sequence[UUID]) -> list[ObjectKeyRow]:
+        """Return the object keys of those ids that are known, in whatever state they are, in any order."""
         ...
 
     def add_object_key(self, row: ObjectKeyRow) -> None:
@@ -222,6 +227,18 @@ class TenantKeyring(Guarded):
             raise KeyDestroyedError
         wrapping = self._tenant_key(row.tenant_key_id, OBJECT)
         return DataKey(key_id, Secret(unwrap(wrapping.material.reveal(), row.wrapped)))
+
+    def object_keys(self, key_ids: Iterable[CryptoKeyId]) -> dict[CryptoKeyId, DataKey]:
+        """Return the keys of many objects in one round trip; destroyed and unknown ones are left out."""
+        rows = self._records.object_keys(self._tenant, list({key_id.value for key_id in key_ids}))
+        return {
+            CryptoKeyId(row.key_id): DataKey(
+                CryptoKeyId(row.key_id),
+                Secret(unwrap(self._tenant_key(row.tenant_key_id, OBJECT).material.reveal(), row.wrapped)),
+            )
+            for row in rows
+            if row.wrapped is not None
+        }
 
     def destroy(self, key_id: CryptoKeyId) -> None:
         """Destroy the object's key; what was sealed under it is gone when this transaction commits."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import LiteralString
 from uuid import UUID
@@ -61,6 +61,15 @@ class TxKeyRecords:
             """SELECT tenant_id, key_id, tenant_key_id, state, wrapped, created_at, destroyed_at
                FROM keystore.object_keys WHERE tenant_id = %s AND key_id = %s""",
             [tenant, key_id],
+        )
+
+    def object_keys(self, tenant: UUID, key_ids: Sequence[UUID]) -> list[ObjectKeyRow]:
+        """Return the object keys of those ids that are known, in whatever state they are, in any order."""
+        return self._tx.many(
+            ObjectKeyRow,
+            """SELECT tenant_id, key_id, tenant_key_id, state, wrapped, created_at, destroyed_at
+               FROM keystore.object_keys WHERE tenant_id = %s AND key_id = ANY(%s)""",
+            [tenant, list(key_ids)],
         )
 
     def add_object_key(self, row: ObjectKeyRow) -> None:

@@ -99,6 +99,18 @@ class AttemptId(Id):
     prefix = "att"
 
 
+class NoticeId(Id):
+    """An event that is about no payload."""
+
+    prefix = "not"
+
+
+class ReplayId(Id):
+    """A replay of many deliveries."""
+
+    prefix = "rpl"
+
+
 class ReceiptId(Id):
     """A signed receipt."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heldtrue.capabilities.deliveries import queue, store
+from heldtrue.capabilities.deliveries import endpoints, queue, settling, store
 from heldtrue.capabilities.deliveries.model import (
     AttemptView,
     DeliveryBusyError,
@@ -28,6 +28,9 @@ def list_deliveries(op: Operation, asked: ListDeliveries) -> Listing[DeliverySum
         payload_id=asked.of_payload(),
         endpoint_id=asked.of_endpoint(),
         state=asked.state,
+        event_type=asked.event_type,
+        created_from=asked.created_from,
+        created_to=asked.created_to,
         after=asked.after(),
         limit=asked.limit + 1,
     )
@@ -41,15 +44,18 @@ def get_delivery(op: Operation, asked: TheDelivery) -> DeliveryView:
         raise NoSuchDeliveryError
     return DeliveryView(
         id=str(DeliveryId(row.delivery_id)),
-        payload_id=str(PayloadId(row.payload_id)),
+        event_type=row.event_type,
+        payload_id=row.payload_id and str(PayloadId(row.payload_id)),
         endpoint_id=str(EndpointId(row.endpoint_id)),
-        receipt_id=str(ReceiptId(row.receipt_id)),
+        receipt_id=row.receipt_id and str(ReceiptId(row.receipt_id)),
         state=row.state,
         attempts=row.attempts,
         due_at=row.due_at,
         created_at=row.created_at,
         settled_at=row.settled_at,
-        tries=[_attempt(op, found) for found in queue.attempts(op.tx, row.delivery_id)],
+        tries=[
+            _attempt(op, found, of_notice=row.notice_id is not None) for found in queue.attempts(op.tx, row.delivery_id)
+        ],
     )
 
 
@@ -64,8 +70,9 @@ def replay_delivery(op: Operation, asked: TheDelivery) -> DeliverySummary:
     endpoint = store.endpoint(op.tx, row.endpoint_id)
     if endpoint is None or endpoint.state != "enabled":
         raise EndpointDisabledError
-    receipts.issued(op, ReceiptId(row.receipt_id))  # refused here when the payload was erased
-    queue.settle(
+    if row.receipt_id is not None:
+        receipts.issued(op, ReceiptId(row.receipt_id))  # refused here when the payload was erased
+    settling.settle(
         op.tx,
         delivery,
         "pending",
@@ -81,15 +88,16 @@ def replay_delivery(op: Operation, asked: TheDelivery) -> DeliverySummary:
 
 def end_deliveries(op: Operation, payload: PayloadId) -> None:
     """End what waits of a payload that is erased."""
-    queue.end_for_payload(op.tx, payload.value, op.now)
+    settling.end_for_payload(op.tx, payload.value, op.now)
 
 
 def _summary(row: queue.DeliveryRow) -> DeliverySummary:
     return DeliverySummary(
         id=str(DeliveryId(row.delivery_id)),
-        payload_id=str(PayloadId(row.payload_id)),
+        event_type=row.event_type,
+        payload_id=row.payload_id and str(PayloadId(row.payload_id)),
         endpoint_id=str(EndpointId(row.endpoint_id)),
-        receipt_id=str(ReceiptId(row.receipt_id)),
+        receipt_id=row.receipt_id and str(ReceiptId(row.receipt_id)),
         state=row.state,
         attempts=row.attempts,
         due_at=row.due_at,
@@ -98,7 +106,7 @@ def _summary(row: queue.DeliveryRow) -> DeliverySummary:
     )
 
 
-def _attempt(op: Operation, row: queue.AttemptRow) -> AttemptView:
+def _attempt(op: Operation, row: queue.AttemptRow, *, of_notice: bool) -> AttemptView:
     return AttemptView(
         id=str(AttemptId(row.attempt_id)),
         number=row.number,
@@ -106,17 +114,20 @@ def _attempt(op: Operation, row: queue.AttemptRow) -> AttemptView:
         latency_ms=row.latency_ms,
         status=row.status,
         failure=row.failure,
-        excerpt=_excerpt(op, row),
+        excerpt=_excerpt(op, row, of_notice=of_notice),
     )
 
 
-def _excerpt(op: Operation, row: queue.AttemptRow) -> str | None:
-    """Open an excerpt; it is sealed under the payload's key, because a receiver may echo the payload."""
+def _excerpt(op: Operation, row: queue.AttemptRow, *, of_notice: bool) -> str | None:
+    """Open an excerpt; that of a payload is sealed under its key, because a receiver may echo the payload."""
     if row.excerpt_sealed is None:
         return None
+    name = str(row.attempt_id)
+    if of_notice:
+        plain = op.keys.open(endpoints.PURPOSE, "attempts", "excerpt", name, row.excerpt_sealed)
+        return plain.decode("utf-8", "replace")
     try:
         key = op.keys.object_key(key_id_of(row.excerpt_sealed))
     except KeyDestroyedError:
         return None
-    plain = op.keys.open_object(key, "attempts", "excerpt", str(row.attempt_id), row.excerpt_sealed)
-    return plain.decode("utf-8", "replace")
+    return op.keys.open_object(key, "attempts", "excerpt", name, row.excerpt_sealed).decode("utf-8", "replace")

@@ -32,7 +32,8 @@ TIMEOUT = timedelta(seconds=15)
 EXCERPT = 2048
 PATIENCE = 2.0
 """Seconds that an answer's body may take once its status is there."""
-CONCURRENCY = 64
+CONCURRENCY = 512
+"""Deliveries on their way at once, to all endpoints together."""
 DRAIN_ROUNDS, DRAIN_WAIT = 50, 0.01
 USER_AGENT = "Heldtrue-Webhooks/1"
 

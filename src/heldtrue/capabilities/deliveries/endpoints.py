@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import msgspec
 
-from heldtrue.capabilities.deliveries import queue, store
+from heldtrue.capabilities.deliveries import fanout, health, settling, store
 from heldtrue.capabilities.deliveries.addresses import AllowList
-from heldtrue.capabilities.deliveries.model import (
+from heldtrue.capabilities.deliveries.breaker import Health
+from heldtrue.capabilities.deliveries.endpoint_model import (
     Config,
     EnableEndpoint,
     EndpointEnabled,
@@ -16,12 +17,12 @@ from heldtrue.capabilities.deliveries.model import (
     EndpointView,
     EndpointWithSecret,
     ListEndpoints,
-    NoSuchEndpointError,
     RegisterEndpoint,
     RollEndpoint,
     TheEndpoint,
-    check_url,
+    UpdateEndpoint,
 )
+from heldtrue.capabilities.deliveries.model import NoSuchEndpointError, check_url
 from heldtrue.capabilities.deliveries.signatures import Secrets
 from heldtrue.http.pagination import Listing, listing
 from heldtrue.kernel.ids import EndpointId
@@ -32,11 +33,18 @@ PURPOSE = "endpoint"
 DISABLED = "endpoint.disabled"
 BY_CUSTOMER = "customer"
 GONE = "gone"
+FAILING = "failing"
+DISABLE_AFTER = timedelta(days=5)
+"""An endpoint that nothing was delivered to for so long is disabled."""
 
 
 def register_endpoint(op: Operation, asked: RegisterEndpoint, allow: AllowList) -> EndpointWithSecret:
     """Register an endpoint; its secret is shown once."""
-    config = Config(check_url(asked.url, allow), asked.description)
+    fanout.check(asked.filter, asked.ordered_by)
+    config = Config(
+        check_url(asked.url, allow), asked.description, list(asked.event_types), list(asked.filter), asked.ordered_by,
+        asked.by_value_up_to,
+    )  # fmt: skip
     endpoint = EndpointId.new(op.now, op.entropy)
     secrets = Secrets.generate(op.entropy)
     row = store.EndpointRow(
@@ -46,6 +54,8 @@ def register_endpoint(op: Operation, asked: RegisterEndpoint, allow: AllowList) 
         config_sealed=_seal(op, endpoint, "config", msgspec.json.encode(config)),
         secrets_sealed=_seal(op, endpoint, "secrets", secrets.encode()),
         created_at=op.now,
+        concurrency=asked.concurrency,
+        rate=asked.rate_per_second,
     )
     store.insert(op.tx, op.tenant.value, op.environment, row)
     return _with_secret(endpoint, row, config, secrets)
@@ -54,7 +64,8 @@ def register_endpoint(op: Operation, asked: RegisterEndpoint, allow: AllowList) 
 def list_endpoints(op: Operation, asked: ListEndpoints) -> Listing[EndpointView]:
     """List the environment's endpoints, newest first."""
     rows = store.endpoints(op.tx, asked.after(), asked.limit + 1)
-    return listing(rows, asked, lambda row: _view(op, row), lambda row: row.endpoint_id)
+    amiss = health.of(op.tx, [row.endpoint_id for row in rows])
+    return listing(rows, asked, lambda row: _view(op, row, amiss.get(row.endpoint_id)), lambda row: row.endpoint_id)
 
 
 def get_endpoint(op: Operation, asked: TheEndpoint) -> EndpointView:
@@ -62,7 +73,22 @@ def get_endpoint(op: Operation, asked: TheEndpoint) -> EndpointView:
     row = store.endpoint(op.tx, EndpointId.parse(asked.endpoint_id).value)
     if row is None:
         raise NoSuchEndpointError
-    return _view(op, row)
+    return _view(op, row, health.of(op.tx, [row.endpoint_id]).get(row.endpoint_id))
+
+
+def update_endpoint(op: Operation, asked: UpdateEndpoint, allow: AllowList) -> EndpointView:
+    """Change an endpoint's settings; what is left out stays as it is."""
+    endpoint, row = _locked(op, asked.endpoint_id)
+    given = {name: value for name, value in msgspec.structs.asdict(asked).items() if value is not msgspec.UNSET}
+    del given["endpoint_id"]
+    concurrency = given.pop("concurrency", row.concurrency)
+    rate = given.pop("rate_per_second", row.rate)
+    config = msgspec.structs.replace(config_of(op, row), **given)
+    check_url(config.url, allow)
+    fanout.check(config.filter, config.ordered_by)
+    sealed = _seal(op, endpoint, "config", msgspec.json.encode(config))
+    store.set_options(op.tx, endpoint.value, sealed, concurrency, rate)
+    return get_endpoint(op, TheEndpoint(endpoint_id=asked.endpoint_id))
 
 
 def roll_endpoint(op: Operation, asked: RollEndpoint) -> EndpointWithSecret:
@@ -86,14 +112,16 @@ def enable_endpoint(op: Operation, asked: EnableEndpoint) -> EndpointEnabled:
     """Send to the endpoint again; what was held is sent where this is asked for, and can be replayed one by one."""
     endpoint, _ = _locked(op, asked.endpoint_id)
     store.set_state(op.tx, endpoint.value, "enabled", None)
-    released = queue.release(op.tx, endpoint.value, op.now) if asked.replay_held else 0
+    health.forget(op.tx, endpoint.value)
+    released = settling.release(op.tx, endpoint.value, op.now) if asked.replay_held else 0
     return EndpointEnabled(id=str(endpoint), state="enabled", replayed=released)
 
 
 def delete_endpoint(op: Operation, asked: TheEndpoint) -> EndpointStopped:
     """Forget the endpoint's URL and secrets; what waits for it ends as failed, its receipts stay."""
     endpoint, _ = _locked(op, asked.endpoint_id)
-    ended = queue.end_for_endpoint(op.tx, endpoint.value, op.now)
+    ended = settling.end_for_endpoint(op.tx, endpoint.value, op.now)
+    health.forget(op.tx, endpoint.value)
     store.delete(op.tx, endpoint.value)
     return EndpointStopped(id=str(endpoint), state="deleted", deliveries=ended)
 
@@ -101,7 +129,7 @@ def delete_endpoint(op: Operation, asked: TheEndpoint) -> EndpointStopped:
 def disable(op: Operation, endpoint: EndpointId, why: str) -> int:
     """Disable an endpoint that is locked, hold what waits for it, and return how many deliveries that are."""
     store.set_state(op.tx, endpoint.value, "disabled", why)
-    held = queue.hold(op.tx, endpoint.value)
+    held = settling.hold(op.tx, endpoint.value)
     op.record(AuditEvent(event=DISABLED, subject=str(endpoint), detail={"why": why, "held": held}))
     return held
 
@@ -129,8 +157,8 @@ def _seal(op: Operation, endpoint: EndpointId, column: str, plain: bytes) -> byt
     return op.keys.seal(PURPOSE, "endpoints", column, str(endpoint.value), plain)
 
 
-def _view(op: Operation, row: store.EndpointRow) -> EndpointView:
-    config = config_of(op, row)
+def _view(op: Operation, row: store.EndpointRow, amiss: Health | None) -> EndpointView:
+    config, known = config_of(op, row), amiss or Health()
     return EndpointView(
         id=str(EndpointId(row.endpoint_id)),
         url=config.url,
@@ -139,6 +167,17 @@ def _view(op: Operation, row: store.EndpointRow) -> EndpointView:
         disabled_for=row.disabled_for,
         public_key=secrets_of(op, row).public_key,
         created_at=row.created_at,
+        event_types=config.event_types,
+        filter=config.filter,
+        ordered_by=config.ordered_by,
+        by_value_up_to=config.by_value_up_to,
+        concurrency=row.concurrency,
+        rate_per_second=row.rate,
+        circuit=known.circuit(op.now),
+        circuit_until=known.open_until,
+        failures_in_a_row=known.failures,
+        failing_since=known.failing_since,
+        disabling_at=known.failing_since + DISABLE_AFTER if known.failing_since and row.state == "enabled" else None,
     )
 
 

@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import structlog
 
-from heldtrue.capabilities.deliveries.addresses import AllowList
-from heldtrue.capabilities.deliveries.dialer import CONCURRENCY, TIMEOUT, Dialer, Post, Response
+from heldtrue.capabilities.deliveries.claiming import ClaimRow
+from heldtrue.capabilities.deliveries.dialer import Post, Response
+from heldtrue.capabilities.deliveries.outgoing import Outgoing
 from heldtrue.capabilities.deliveries.pace import Pace
-from heldtrue.capabilities.deliveries.queue import ClaimRow
 from heldtrue.capabilities.deliveries.sender import Outcome, Prepared
+from heldtrue.capabilities.deliveries.upkeep import Upkeep
 from heldtrue.capabilities.deliveries.worker import Place, Worker, WorkerServices, by_place
 from heldtrue.kernel.errors import UnavailableError
 from heldtrue.kernel.ids import PayloadId
 
 BATCH = 64
+KEEP = 1.0
+"""Seconds between two looks for bulk replays and failing endpoints."""
 POLL = 0.25
 """Seconds between two looks at an idle queue."""
 GATHER = 0.005
@@ -32,30 +33,8 @@ RECORD_TRIES = 12
 RECORDERS = 4
 FIRST_PASS, LONGEST_PASS = timedelta(seconds=1), timedelta(minutes=5)
 
+__all__ = ["Engine", "Outgoing"]
 log = structlog.get_logger("heldtrue.deliveries")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
-    """Where deliveries may go, and how many at once."""
-
-    allow: AllowList = field(default_factory=AllowList)
-    ca_file: Path | None = None
-    """An authority that is trusted for allow-listed addresses, and for these only."""
-    authorities: str | None = None
-    """The same as PEM text, read before the process gave up the right to read the file."""
-    timeout: timedelta = TIMEOUT
-    concurrency: int = CONCURRENCY
-
-    def dialer(self) -> Dialer:
-        """Return a dialer; call it inside the event loop."""
-        return Dialer(
-            self.allow,
-            ca_file=self.ca_file,
-            authorities=self.authorities,
-            timeout=self.timeout,
-            concurrency=self.concurrency,
-        )
 
 
 class Engine:
@@ -63,6 +42,7 @@ class Engine:
 
     def __init__(self, services: WorkerServices, outgoing: Outgoing) -> None:
         self._worker = Worker(services)
+        self._upkeep = Upkeep(self._worker, services)
         self._clock = services.clock
         self._outgoing = outgoing
         self._pace = Pace(outgoing.concurrency, services.each)
@@ -107,6 +87,10 @@ class Engine:
             sent += len(outcomes)
         return sent
 
+    def step_keep(self) -> int:
+        """Carry each unfinished replay on by one batch, and look after failing endpoints; return how many. Blocking."""
+        return self._upkeep.replay() + self._upkeep.watch()
+
     # ------------------------------------------------------------ running
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -117,6 +101,7 @@ class Engine:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._forwarding(stop))
                     tasks.create_task(self._sending(stop, dialer.post))
+                    tasks.create_task(self._keeping(stop))
                 await self._outcomes.join()
             finally:
                 for task in recording:
@@ -135,12 +120,15 @@ class Engine:
 
             async def step() -> int:
                 self._wake.clear()
-                free = self._pace.free
+                pace, now = self._pace, self._clock.now()
+                free = min(pace.free, BATCH)
                 if free <= 0:
                     return 0
-                claims = await asyncio.to_thread(self._worker.claim, free, self._pace.room(self._clock.now()))
+                claims = await asyncio.to_thread(self._worker.claim, free, pace.room(now), pace.strangers)
                 for claim in claims:
-                    self._pace.begin(claim.endpoint_id)
+                    pace.begin(
+                        claim.endpoint_id, now, concurrency=claim.concurrency, rate=claim.rate, probe=claim.probe
+                    )
                 for place, group in by_place(claims).items():
                     for prepared in await self._prepare(place, group):
                         sends.create_task(self._deliver(post, place, prepared))
@@ -149,6 +137,14 @@ class Engine:
             while not stop.is_set():
                 if not await self._patiently(step, stop) and await _wait(self._wake, POLL):
                     await _wait(stop, GATHER)  # several endings are followed by one claim
+
+    async def _keeping(self, stop: asyncio.Event) -> None:
+        """Carry bulk replays on, and disable what fails for too long, now and then."""
+        while not stop.is_set():
+            if await self._patiently(lambda: asyncio.to_thread(self.step_keep), stop):
+                self._wake.set()
+            else:
+                await _wait(stop, KEEP)
 
     async def _recording(self) -> None:
         """Record outcomes as they come, those of one place that wait together in one transaction."""

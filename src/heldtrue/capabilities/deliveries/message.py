@@ -7,12 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from heldtrue.capabilities.deliveries.endpoint_model import BY_VALUE
 from heldtrue.capabilities.receipts.actions import Issued
 from heldtrue.crypto.canonical import canonicalize_entry
 
 TYPE = "payload.forwarded"
-BY_VALUE = 20_000
-"""Bytes of content that travel in one body; what does not fit is fetched through its link."""
 
 ReadContent = Callable[[int], bytes]
 """Return the bytes of an ordinal: 0 is the payload, from 1 its attachments."""
@@ -35,22 +34,22 @@ class Urls:
         return f"{link}/attachments/{ordinal}" if ordinal else link
 
 
-def build(issued: Issued, urls: Urls, read: ReadContent) -> bytes:
-    """Return the body: the receipt, and the content as base64 where it is small, as a link where it is not."""
+def build(issued: Issued, urls: Urls, read: ReadContent, by_value: int = BY_VALUE) -> bytes:
+    """Return the body: the receipt, and the content as base64 up to *by_value* bytes, as a link beyond."""
     payload = issued.document["payload"]
-    room = BY_VALUE
+    room = by_value
 
     def described(ordinal: int, what: dict[str, Any]) -> dict[str, Any]:
         nonlocal room
-        by_value = what["size"] <= room
-        if by_value:
+        fits = what["size"] <= room
+        if fits:
             room -= what["size"]
         return {
             "content_type": what["content_type"],
             "size": what["size"],
             "sha256": what["sha256"],
-            "content": base64.b64encode(read(ordinal)).decode("ascii") if by_value else None,
-            "content_url": None if by_value else urls.content(issued, ordinal),
+            "content": base64.b64encode(read(ordinal)).decode("ascii") if fits else None,
+            "content_url": None if fits else urls.content(issued, ordinal),
         }
 
     return canonicalize_entry(

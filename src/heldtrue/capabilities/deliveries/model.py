@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -14,7 +14,6 @@ from heldtrue.capabilities.deliveries.addresses import AllowList, RefusedAddress
 from heldtrue.http.pagination import PageQuery
 from heldtrue.kernel.errors import BadInputError, ConflictError, NotFoundError
 from heldtrue.kernel.ids import EndpointId, PayloadId
-from heldtrue.kernel.secret import Secret
 
 EndpointState = Literal["enabled", "disabled", "deleted"]
 DeliveryState = Literal["pending", "delivered", "failed", "held"]
@@ -56,13 +55,6 @@ class DeliveryBusyError(ConflictError):
     code = "delivery-busy"
 
 
-class Config(msgspec.Struct, frozen=True):
-    """What an endpoint's owner wrote; sealed."""
-
-    url: str
-    description: str = ""
-
-
 def check_url(url: str, allow: AllowList) -> str:
     """Return *url* when it may be an endpoint: https, no credentials, no literal address that is refused.
 
@@ -91,85 +83,6 @@ def check_url(url: str, allow: AllowList) -> str:
     return url
 
 
-# ---------------------------------------------------------------- wire: endpoints
-
-
-class RegisterEndpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Asks for an endpoint."""
-
-    url: Annotated[str, msgspec.Meta(min_length=9, max_length=MAX_URL, description="https URL that receives.")]
-    description: Annotated[str, msgspec.Meta(max_length=1000)] = ""
-
-
-class TheEndpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Names an endpoint."""
-
-    endpoint_id: str
-
-
-class EnableEndpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Asks to enable an endpoint, and whether what was held for it is sent now."""
-
-    endpoint_id: str
-    replay_held: bool = False
-
-
-class RollEndpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Asks for a new secret; the old one signs beside it for the overlap."""
-
-    endpoint_id: str
-    overlap_seconds: Annotated[int, msgspec.Meta(ge=0, le=7 * 86400)] = 86400
-
-
-class ListEndpoints(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Asks for endpoints, newest first; deleted ones are left out."""
-
-
-class EndpointView(msgspec.Struct, frozen=True, kw_only=True):
-    """An endpoint."""
-
-    id: str
-    url: str
-    description: str
-    state: EndpointState
-    disabled_for: str | None
-    """Why it is disabled: `customer`, `gone` (it answered 410)."""
-    public_key: str
-    """`whpk_…`, which checks the `v1a` signatures."""
-    created_at: datetime
-
-
-class EndpointWithSecret(msgspec.Struct, frozen=True, kw_only=True):
-    """An endpoint with its shared secret, which is shown this once."""
-
-    id: str
-    url: str
-    description: str
-    state: EndpointState
-    public_key: str
-    secret: Secret[str]
-    """`whsec_…`, which checks the `v1` signatures."""
-    created_at: datetime
-    former_until: datetime | None = None
-    """Until when the former secret signs as well."""
-
-
-class EndpointEnabled(msgspec.Struct, frozen=True, kw_only=True):
-    """An endpoint that is enabled, and how many held deliveries are on their way again."""
-
-    id: str
-    state: EndpointState
-    replayed: int
-
-
-class EndpointStopped(msgspec.Struct, frozen=True, kw_only=True):
-    """An endpoint that receives nothing more, and how many of its deliveries wait (disabled) or end here (deleted)."""
-
-    id: str
-    state: EndpointState
-    deliveries: int
-
-
 # ---------------------------------------------------------------- wire: deliveries
 
 
@@ -185,6 +98,10 @@ class ListDeliveries(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields
     payload_id: str | None = None
     endpoint_id: str | None = None
     state: DeliveryState | None = None
+    """`failed` are the dead letters: their tries are used up."""
+    event_type: str | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
 
     def of_payload(self) -> UUID | None:
         """Return the payload that is asked for."""
@@ -199,9 +116,11 @@ class DeliverySummary(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery; its id is also the `webhook-id`."""
 
     id: str
-    payload_id: str
+    event_type: str
+    payload_id: str | None
+    """None for an event that is about no payload, as `endpoint.test`."""
     endpoint_id: str
-    receipt_id: str
+    receipt_id: str | None
     state: DeliveryState
     attempts: int
     due_at: datetime | None
@@ -227,9 +146,10 @@ class DeliveryView(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery with all its attempts."""
 
     id: str
-    payload_id: str
+    event_type: str
+    payload_id: str | None
     endpoint_id: str
-    receipt_id: str
+    receipt_id: str | None
     state: DeliveryState
     attempts: int
     due_at: datetime | None

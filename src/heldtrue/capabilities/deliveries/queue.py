@@ -1,4 +1,4 @@
-"""Deliveries and attempts in the database: the queue that the sender works through."""
+"""Deliveries and attempts in the database: what one organisation has, and whose turn it is."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from heldtrue.capabilities.deliveries.endpoint_model import BY_VALUE
+from heldtrue.capabilities.deliveries.fanout import PAYLOAD_FORWARDED
 from heldtrue.capabilities.deliveries.model import DeliveryState, Failure
-from heldtrue.db.tx import SystemTx, TenantTx
+from heldtrue.db.tx import TenantTx
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +18,8 @@ class DeliveryRow:
     """A row of `heldtrue.deliveries`."""
 
     delivery_id: UUID
-    receipt_id: UUID
-    payload_id: UUID
+    receipt_id: UUID | None
+    payload_id: UUID | None
     endpoint_id: UUID
     state: DeliveryState
     attempts: int
@@ -27,6 +29,12 @@ class DeliveryRow:
     fence: int
     created_at: datetime
     settled_at: datetime | None
+    event_type: str = PAYLOAD_FORWARDED
+    notice_id: UUID | None = None
+    by_value: int = BY_VALUE
+    order_key: bytes | None = None
+    turn: int | None = None
+    """Its place among those of the same order key; given by the database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,77 +51,9 @@ class AttemptRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimRow:
-    """A delivery that this worker holds until its lease ends; nobody else's outcome counts while the fence stands."""
-
-    tenant_id: UUID
-    environment: str
-    delivery_id: UUID
+class _TailRow:
     endpoint_id: UUID
-    fence: int
-    interrupted: bool
-    """An earlier worker held it and never told the outcome."""
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingRow:
-    """A payload that waits to be forwarded."""
-
-    tenant_id: UUID
-    environment: str
-    payload_id: UUID
-
-
-# ---------------------------------------------------------------- across organisations: queue columns only
-
-
-def waiting(tx: SystemTx, passed_over: Sequence[UUID], limit: int) -> list[WaitingRow]:
-    """Return payloads that wait to be forwarded, oldest first."""
-    return tx.many(
-        WaitingRow,
-        """SELECT tenant_id, environment, payload_id FROM heldtrue.payloads
-           WHERE state = 'accepted' AND payload_id <> ALL(%s) ORDER BY received_at LIMIT %s""",
-        (list(passed_over), limit),
-    )
-
-
-def claim(
-    tx: SystemTx, now: datetime, *, lease_until: datetime, limit: int, room: Mapping[UUID, int], each: int
-) -> list[ClaimRow]:
-    """Claim deliveries that are due: at most *each* of an endpoint, or its *room* where that is less (T3).
-
-    Walks from endpoint to endpoint through the index, so that the backlog of one costs the others nothing.
-    """
-    return tx.many(
-        ClaimRow,
-        """WITH RECURSIVE
-             room AS (SELECT * FROM unnest(%s::uuid[], %s::int[]) AS r (endpoint_id, slots)),
-             queue AS (
-               (SELECT tenant_id, endpoint_id FROM heldtrue.deliveries WHERE state = 'pending'
-                ORDER BY tenant_id, endpoint_id LIMIT 1)
-               UNION ALL
-               SELECT n.tenant_id, n.endpoint_id FROM queue q, LATERAL (
-                 SELECT d.tenant_id, d.endpoint_id FROM heldtrue.deliveries d
-                 WHERE d.state = 'pending' AND (d.tenant_id, d.endpoint_id) > (q.tenant_id, q.endpoint_id)
-                 ORDER BY d.tenant_id, d.endpoint_id LIMIT 1) n),
-             due AS (
-               SELECT d.tenant_id, d.delivery_id, d.due_at
-               FROM queue q LEFT JOIN room USING (endpoint_id), LATERAL (
-                 SELECT tenant_id, delivery_id, due_at FROM heldtrue.deliveries
-                 WHERE tenant_id = q.tenant_id AND endpoint_id = q.endpoint_id AND state = 'pending'
-                   AND due_at <= %s AND (lease_until IS NULL OR lease_until <= %s)
-                 ORDER BY due_at LIMIT coalesce(room.slots, %s)) d
-               ORDER BY d.due_at LIMIT %s),
-             picked AS (
-               SELECT d.tenant_id, d.delivery_id, d.lease_until IS NOT NULL AS interrupted
-               FROM heldtrue.deliveries d JOIN due USING (tenant_id, delivery_id)
-               WHERE d.state = 'pending' AND d.due_at <= %s AND (d.lease_until IS NULL OR d.lease_until <= %s)
-               FOR UPDATE OF d SKIP LOCKED)
-           UPDATE heldtrue.deliveries d SET lease_until = %s, fence = d.fence + 1
-           FROM picked p WHERE d.tenant_id = p.tenant_id AND d.delivery_id = p.delivery_id
-           RETURNING d.tenant_id, d.environment, d.delivery_id, d.endpoint_id, d.fence, p.interrupted""",
-        (list(room), list(room.values()), now, now, each, limit, now, now, lease_until),
-    )
+    order_key: bytes
 
 
 # ---------------------------------------------------------------- within one organisation
@@ -121,24 +61,53 @@ def claim(
 
 
 def insert(tx: TenantTx, tenant: UUID, environment: str, rows: Sequence[DeliveryRow]) -> None:
-    """Insert deliveries."""
-    tx.batch(
+    """Insert deliveries in one statement; those of an order key take their turns in the order given."""
+    tx.execute(
         """INSERT INTO heldtrue.deliveries (tenant_id, environment, delivery_id, receipt_id, payload_id, endpoint_id,
-             state, due_at, created_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
-        [
-            (
-                tenant,
-                environment,
-                row.delivery_id,
-                row.receipt_id,
-                row.payload_id,
-                row.endpoint_id,
-                row.state,
-                row.due_at,
-                row.created_at,
-            )
-            for row in rows
-        ],
+             state, due_at, created_at, event_type, notice_id, by_value, order_key)
+           SELECT %s, %s, d.delivery_id, d.receipt_id, d.payload_id, d.endpoint_id, d.state, d.due_at, d.created_at,
+             d.event_type, d.notice_id, d.by_value, d.order_key
+           FROM unnest(%b::uuid[], %b::uuid[], %b::uuid[], %b::uuid[], %s::text[], %b::timestamptz[], %b::timestamptz[],
+             %s::text[], %b::uuid[], %b::int[], %b::bytea[]) WITH ORDINALITY
+             AS d (delivery_id, receipt_id, payload_id, endpoint_id, state, due_at, created_at, event_type, notice_id,
+               by_value, order_key, position)
+           ORDER BY d.position""",
+        (
+            tenant, environment,
+            [row.delivery_id for row in rows], [row.receipt_id for row in rows], [row.payload_id for row in rows],
+            [row.endpoint_id for row in rows], [row.state for row in rows], [row.due_at for row in rows],
+            [row.created_at for row in rows], [row.event_type for row in rows], [row.notice_id for row in rows],
+            [row.by_value for row in rows], [row.order_key for row in rows],
+        ),
+    )  # fmt: skip
+
+
+def unsettled(tx: TenantTx, keys: Sequence[tuple[UUID, bytes]]) -> set[tuple[UUID, bytes]]:
+    """Return those of (endpoint, order key) that have a delivery which is not settled; its last one stays locked.
+
+    So whoever settles it either has done so, or will see what is inserted behind it in this transaction.
+    """
+    found = tx.many(
+        _TailRow,
+        """SELECT d.endpoint_id, d.order_key FROM unnest(%b::uuid[], %b::bytea[]) AS k (endpoint_id, order_key),
+             LATERAL (SELECT delivery_id FROM heldtrue.deliveries WHERE endpoint_id = k.endpoint_id
+               AND order_key = k.order_key AND state IN ('pending', 'held') ORDER BY turn DESC LIMIT 1) tail
+             JOIN heldtrue.deliveries d USING (delivery_id)
+           WHERE d.state IN ('pending', 'held') ORDER BY d.delivery_id FOR UPDATE OF d""",
+        ([endpoint for endpoint, _ in keys], [key for _, key in keys]),
+    )
+    return {(row.endpoint_id, row.order_key) for row in found}
+
+
+def advance(tx: TenantTx, keys: Sequence[tuple[UUID, bytes]], now: datetime) -> int:
+    """Make the next delivery due of each (endpoint, order key) whose turn has come; return how many."""
+    return tx.execute(
+        """UPDATE heldtrue.deliveries d SET due_at = %s
+           FROM unnest(%b::uuid[], %b::bytea[]) AS k (endpoint_id, order_key),
+             LATERAL (SELECT delivery_id FROM heldtrue.deliveries WHERE endpoint_id = k.endpoint_id
+               AND order_key = k.order_key AND state IN ('pending', 'held') ORDER BY turn LIMIT 1) head
+           WHERE d.delivery_id = head.delivery_id AND d.state = 'pending' AND d.due_at IS NULL""",
+        (now, [endpoint for endpoint, _ in keys], [key for _, key in keys]),
     )
 
 
@@ -147,7 +116,8 @@ def delivery(tx: TenantTx, delivery_id: UUID) -> DeliveryRow | None:
     return tx.one(
         DeliveryRow,
         """SELECT delivery_id, receipt_id, payload_id, endpoint_id, state, attempts, tries, due_at, lease_until, fence,
-             created_at, settled_at FROM heldtrue.deliveries WHERE delivery_id = %s""",
+             created_at, settled_at, event_type, notice_id, by_value, order_key, turn
+           FROM heldtrue.deliveries WHERE delivery_id = %s""",
         (delivery_id,),
     )
 
@@ -157,9 +127,37 @@ def fenced(tx: TenantTx, delivery_id: UUID, fence: int) -> DeliveryRow | None:
     return tx.one(
         DeliveryRow,
         """SELECT delivery_id, receipt_id, payload_id, endpoint_id, state, attempts, tries, due_at, lease_until, fence,
-             created_at, settled_at FROM heldtrue.deliveries WHERE delivery_id = %s AND fence = %s FOR UPDATE""",
+             created_at, settled_at, event_type, notice_id, by_value, order_key, turn
+           FROM heldtrue.deliveries WHERE delivery_id = %s AND fence = %s FOR UPDATE""",
         (delivery_id, fence),
     )
+
+
+def of(tx: TenantTx, fences: Mapping[UUID, int]) -> dict[UUID, DeliveryRow]:
+    """Return those deliveries that nobody claimed after their fence was given out; not locked."""
+    found = tx.many(
+        DeliveryRow,
+        """SELECT d.delivery_id, receipt_id, payload_id, endpoint_id, state, attempts, tries, due_at, lease_until,
+             d.fence, created_at, settled_at, event_type, notice_id, by_value, order_key, turn
+           FROM unnest(%b::uuid[], %b::bigint[]) AS f (delivery_id, fence)
+           JOIN heldtrue.deliveries d USING (delivery_id) WHERE d.fence = f.fence""",
+        (list(fences), list(fences.values())),
+    )
+    return {row.delivery_id: row for row in found}
+
+
+def fenced_many(tx: TenantTx, fences: Mapping[UUID, int]) -> dict[UUID, DeliveryRow]:
+    """Return the same, locked in the order of their ids."""
+    found = tx.many(
+        DeliveryRow,
+        """SELECT d.delivery_id, receipt_id, payload_id, endpoint_id, state, attempts, tries, due_at, lease_until,
+             d.fence, created_at, settled_at, event_type, notice_id, by_value, order_key, turn
+           FROM unnest(%b::uuid[], %b::bigint[]) AS f (delivery_id, fence)
+           JOIN heldtrue.deliveries d USING (delivery_id) WHERE d.fence = f.fence
+           ORDER BY d.delivery_id FOR UPDATE OF d""",
+        (list(fences), list(fences.values())),
+    )
+    return {row.delivery_id: row for row in found}
 
 
 def lock(tx: TenantTx, delivery_id: UUID) -> DeliveryRow | None:
@@ -167,7 +165,8 @@ def lock(tx: TenantTx, delivery_id: UUID) -> DeliveryRow | None:
     return tx.one(
         DeliveryRow,
         """SELECT delivery_id, receipt_id, payload_id, endpoint_id, state, attempts, tries, due_at, lease_until, fence,
-             created_at, settled_at FROM heldtrue.deliveries WHERE delivery_id = %s FOR UPDATE""",
+             created_at, settled_at, event_type, notice_id, by_value, order_key, turn
+           FROM heldtrue.deliveries WHERE delivery_id = %s FOR UPDATE""",
         (delivery_id,),
     )
 
@@ -178,6 +177,9 @@ def deliveries(
     payload_id: UUID | None,
     endpoint_id: UUID | None,
     state: DeliveryState | None,
+    event_type: str | None,
+    created_from: datetime | None,
+    created_to: datetime | None,
     after: UUID | None,
     limit: int,
 ) -> list[DeliveryRow]:
@@ -185,12 +187,17 @@ def deliveries(
     return tx.many(
         DeliveryRow,
         """SELECT delivery_id, receipt_id, payload_id, endpoint_id, state, attempts, tries, due_at, lease_until, fence,
-             created_at, settled_at FROM heldtrue.deliveries
+             created_at, settled_at, event_type, notice_id, by_value, order_key, turn FROM heldtrue.deliveries
            WHERE (%s::uuid IS NULL OR payload_id = %s) AND (%s::uuid IS NULL OR endpoint_id = %s)
-             AND (%s::text IS NULL OR state = %s) AND (%s::uuid IS NULL OR delivery_id < %s)
+             AND (%s::text IS NULL OR state = %s) AND (%s::text IS NULL OR event_type = %s)
+             AND (%s::timestamptz IS NULL OR created_at >= %s) AND (%s::timestamptz IS NULL OR created_at < %s)
+             AND (%s::uuid IS NULL OR delivery_id < %s)
            ORDER BY delivery_id DESC LIMIT %s""",
-        (payload_id, payload_id, endpoint_id, endpoint_id, state, state, after, after, limit),
-    )
+        (
+            payload_id, payload_id, endpoint_id, endpoint_id, state, state, event_type, event_type, created_from,
+            created_from, created_to, created_to, after, after, limit,
+        ),
+    )  # fmt: skip
 
 
 def attempts(tx: TenantTx, delivery_id: UUID) -> list[AttemptRow]:
@@ -212,85 +219,3 @@ def last_failures(tx: TenantTx, delivery_id: UUID, count: int) -> list[str | Non
         (delivery_id, count),
     )
     return list(found or ())
-
-
-def insert_attempt(tx: TenantTx, tenant: UUID, environment: str, delivery_id: UUID, row: AttemptRow) -> None:
-    """Insert an attempt."""
-    tx.execute(
-        """INSERT INTO heldtrue.attempts (tenant_id, environment, attempt_id, delivery_id, number, started_at,
-             latency_ms, status, failure, excerpt_sealed) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
-        (
-            tenant,
-            environment,
-            row.attempt_id,
-            delivery_id,
-            row.number,
-            row.started_at,
-            row.latency_ms,
-            row.status,
-            row.failure,
-            row.excerpt_sealed,
-        ),
-    )
-
-
-def settle(
-    tx: TenantTx,
-    delivery_id: UUID,
-    state: DeliveryState,
-    *,
-    attempts: int,
-    tries: int,
-    due_at: datetime | None,
-    settled_at: datetime | None,
-    lease_until: datetime | None = None,
-) -> None:
-    """Write what became of a delivery; without *lease_until* it is nobody's any more."""
-    tx.execute(
-        """UPDATE heldtrue.deliveries SET state = %s, attempts = %s, tries = %s, due_at = %s, settled_at = %s,
-             lease_until = %s WHERE delivery_id = %s""",
-        (state, attempts, tries, due_at, settled_at, lease_until, delivery_id),
-    )
-
-
-def hold(tx: TenantTx, endpoint_id: UUID) -> int:
-    """Hold everything that waits for an endpoint; return how many deliveries that are."""
-    return tx.execute(
-        """UPDATE heldtrue.deliveries SET state = 'held', due_at = NULL WHERE delivery_id IN (
-             SELECT delivery_id FROM heldtrue.deliveries WHERE endpoint_id = %s AND state = 'pending'
-             ORDER BY delivery_id FOR UPDATE)""",
-        (endpoint_id,),
-    )
-
-
-def release(tx: TenantTx, endpoint_id: UUID, now: datetime) -> int:
-    """Make everything due that was held for an endpoint; return how many deliveries that are."""
-    return tx.execute(
-        """UPDATE heldtrue.deliveries SET state = 'pending', tries = 0, due_at = %s, settled_at = NULL
-           WHERE delivery_id IN (
-             SELECT delivery_id FROM heldtrue.deliveries WHERE endpoint_id = %s AND state = 'held'
-             ORDER BY delivery_id FOR UPDATE)""",
-        (now, endpoint_id),
-    )
-
-
-def end_for_endpoint(tx: TenantTx, endpoint_id: UUID, now: datetime) -> int:
-    """End everything that waits for an endpoint; return how many deliveries that are."""
-    return tx.execute(
-        """UPDATE heldtrue.deliveries SET state = 'failed', due_at = NULL, settled_at = %s
-           WHERE delivery_id IN (
-             SELECT delivery_id FROM heldtrue.deliveries WHERE endpoint_id = %s AND state IN ('pending', 'held')
-             ORDER BY delivery_id FOR UPDATE)""",
-        (now, endpoint_id),
-    )
-
-
-def end_for_payload(tx: TenantTx, payload_id: UUID, now: datetime) -> int:
-    """End everything that waits of a payload; return how many deliveries that are."""
-    return tx.execute(
-        """UPDATE heldtrue.deliveries SET state = 'failed', due_at = NULL, settled_at = %s
-           WHERE delivery_id IN (
-             SELECT delivery_id FROM heldtrue.deliveries WHERE payload_id = %s AND state IN ('pending', 'held')
-             ORDER BY delivery_id FOR UPDATE)""",
-        (now, payload_id),
-    )

@@ -6,6 +6,19 @@ from dataclasses import dataclass, field
 
 from heldtrue.capabilities.deliveries.actions import get_delivery, list_deliveries, replay_delivery
 from heldtrue.capabilities.deliveries.addresses import AllowList
+from heldtrue.capabilities.deliveries.endpoint_model import (
+    EnableEndpoint,
+    EndpointEnabled,
+    EndpointStopped,
+    EndpointTested,
+    EndpointView,
+    EndpointWithSecret,
+    ListEndpoints,
+    RegisterEndpoint,
+    RollEndpoint,
+    TheEndpoint,
+    UpdateEndpoint,
+)
 from heldtrue.capabilities.deliveries.endpoints import (
     delete_endpoint,
     disable_endpoint,
@@ -14,22 +27,19 @@ from heldtrue.capabilities.deliveries.endpoints import (
     list_endpoints,
     register_endpoint,
     roll_endpoint,
+    update_endpoint,
 )
 from heldtrue.capabilities.deliveries.model import (
     DeliverySummary,
     DeliveryView,
-    EnableEndpoint,
-    EndpointEnabled,
-    EndpointStopped,
-    EndpointView,
-    EndpointWithSecret,
     ListDeliveries,
-    ListEndpoints,
-    RegisterEndpoint,
-    RollEndpoint,
     TheDelivery,
-    TheEndpoint,
 )
+from heldtrue.capabilities.deliveries.outgoing import Outgoing
+from heldtrue.capabilities.deliveries.replay_model import ListReplays, ReplayMany, ReplayView, TheReplay
+from heldtrue.capabilities.deliveries.replays import get_replay, list_replays, replay_many
+from heldtrue.capabilities.deliveries.trial import try_endpoint
+from heldtrue.http.exchange import Answer, Exchange
 from heldtrue.http.pagination import Listing
 from heldtrue.http.route import Route
 from heldtrue.op import Operation
@@ -41,6 +51,8 @@ class DeliveryServices:
     """What endpoints and deliveries need beyond the operation."""
 
     allow: AllowList = field(default_factory=AllowList)
+    outgoing: Outgoing | None = None
+    """The way out for test events; by default to *allow*, with the system's authorities."""
 
 
 def routes(services: DeliveryServices) -> list[Route]:
@@ -49,6 +61,16 @@ def routes(services: DeliveryServices) -> list[Route]:
     def register(op: Operation, asked: RegisterEndpoint) -> EndpointWithSecret:
         """Register an endpoint under the instance's allow list."""
         return register_endpoint(op, asked, services.allow)
+
+    def update(op: Operation, asked: UpdateEndpoint) -> EndpointView:
+        """Change an endpoint under the instance's allow list."""
+        return update_endpoint(op, asked, services.allow)
+
+    async def test(exchange: Exchange) -> Answer:
+        """Send a test event through a way out of its own."""
+        outgoing = services.outgoing or Outgoing(allow=services.allow)
+        async with outgoing.dialer() as dialer:
+            return await try_endpoint(exchange, dialer.post)
 
     return [
         Route(
@@ -85,6 +107,16 @@ def routes(services: DeliveryServices) -> list[Route]:
             tags=("endpoints",),
         ),
         Route(
+            at="PATCH /v1/endpoints/{endpoint_id}",
+            action=update,
+            summary="Change an endpoint's settings",
+            takes=UpdateEndpoint,
+            gives=EndpointView,
+            needs=Permission.ENDPOINT_WRITE,
+            audits="endpoint.updated",
+            tags=("endpoints",),
+        ),
+        Route(
             at="POST /v1/endpoints/{endpoint_id}/roll",
             action=roll_endpoint,
             summary="Give an endpoint a new secret",
@@ -94,6 +126,16 @@ def routes(services: DeliveryServices) -> list[Route]:
             audits="endpoint.rolled",
             creates=True,
             bears_secret=True,
+            tags=("endpoints",),
+        ),
+        Route(
+            at="POST /v1/endpoints/{endpoint_id}/test",
+            action=test,
+            summary="Send an endpoint a test event",
+            gives=EndpointTested,
+            needs=Permission.ENDPOINT_WRITE,
+            audits="endpoint.tested",
+            streams=True,
             tags=("endpoints",),
         ),
         Route(
@@ -134,6 +176,38 @@ def routes(services: DeliveryServices) -> list[Route]:
             gives=Listing[DeliverySummary],
             needs=Permission.DELIVERY_READ,
             audits="delivery.listed",
+            tags=("deliveries",),
+        ),
+        Route(
+            at="POST /v1/deliveries/replays",
+            action=replay_many,
+            summary="Send many deliveries again",
+            takes=ReplayMany,
+            gives=ReplayView,
+            needs=Permission.DELIVERY_REPLAY,
+            audits="replay.asked",
+            status=202,
+            creates=True,
+            tags=("deliveries",),
+        ),
+        Route(
+            at="GET /v1/deliveries/replays",
+            action=list_replays,
+            summary="List replays of many deliveries",
+            takes=ListReplays,
+            gives=Listing[ReplayView],
+            needs=Permission.DELIVERY_READ,
+            audits="replay.listed",
+            tags=("deliveries",),
+        ),
+        Route(
+            at="GET /v1/deliveries/replays/{replay_id}",
+            action=get_replay,
+            summary="Look at a replay's progress",
+            takes=TheReplay,
+            gives=ReplayView,
+            needs=Permission.DELIVERY_READ,
+            audits="replay.read",
             tags=("deliveries",),
         ),
         Route(

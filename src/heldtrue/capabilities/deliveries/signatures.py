@@ -93,6 +93,20 @@ class Secrets:
         return webhooks.public_of(self.pairs[0].signing)
 
 
+class Ready:
+    """The secrets of an endpoint, their keys read once; what deliveries are signed with."""
+
+    __slots__ = ("_signers",)
+
+    def __init__(self, secrets: Secrets) -> None:
+        self._signers = [(pair.until, webhooks.Signer(pair.secret, pair.signing)) for pair in secrets.pairs]
+
+    def headers(self, message_id: str, now: datetime, body: bytes) -> dict[str, str]:
+        """Return the signature headers of an attempt at *now*: every valid pair signs."""
+        valid = [signer for until, signer in self._signers if until is None or now < until]
+        return webhooks.headers_by(valid, message_id, now, body)
+
+
 class _Stored(msgspec.Struct, frozen=True, array_like=True):
     secret: str
     signing: str

@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
-from heldtrue.capabilities.deliveries import forward, queue, sender
+from heldtrue.capabilities.deliveries import claiming, forward, recording, sender
+from heldtrue.capabilities.deliveries.book import Book
+from heldtrue.capabilities.deliveries.claiming import ClaimRow
+from heldtrue.capabilities.deliveries.endpoints import DISABLE_AFTER
 from heldtrue.capabilities.deliveries.message import Urls
+from heldtrue.capabilities.deliveries.selecting import reader
 from heldtrue.capabilities.deliveries.sender import EACH, LEASE, Outcome, Prepared
 from heldtrue.capabilities.intake.objects import ObjectStore
 from heldtrue.capabilities.keystore.actions import Signers
-from heldtrue.capabilities.ledger.actions import append_audit
+from heldtrue.capabilities.ledger.actions import Appender
 from heldtrue.crypto.keyring import KeyCache, TenantKeyring
 from heldtrue.crypto.platform import PlatformKey
 from heldtrue.crypto.signing import SigningKey
@@ -43,6 +47,8 @@ class WorkerServices:
     urls: Urls
     lease: timedelta = field(default=LEASE)
     each: int = EACH
+    disable_after: timedelta = DISABLE_AFTER
+    """An endpoint that nothing was delivered to for so long is disabled."""
 
 
 class Worker:
@@ -50,13 +56,15 @@ class Worker:
 
     def __init__(self, services: WorkerServices) -> None:
         self._services = services
+        self._book = Book()
+        self._read = reader(services.objects)
 
     # ------------------------------------------------------------ T2
 
     def waiting(self, passed_over: Sequence[PayloadId], limit: int) -> dict[Place, list[PayloadId]]:
         """Return payloads that wait to be forwarded, by place."""
         with self._services.database.system() as tx:
-            rows = queue.waiting(tx, [payload.value for payload in passed_over], limit)
+            rows = claiming.waiting(tx, [payload.value for payload in passed_over], limit)
         found: dict[Place, list[PayloadId]] = {}
         for row in rows:
             found.setdefault((row.tenant_id, row.environment), []).append(PayloadId(row.payload_id))
@@ -65,24 +73,22 @@ class Worker:
     def forward(self, place: Place, payloads: Sequence[PayloadId]) -> int:
         """Make receipts and deliveries of what still waits; return of how many payloads (T2)."""
         with self.operation(place) as op:
-            return forward.forward(op, payloads, self._sign, self._services.origin)
+            return forward.forward(op, payloads, self._sign, self._services.origin, self._read)
 
     # ------------------------------------------------------------ T3
 
-    def claim(self, limit: int, room: Mapping[UUID, int]) -> list[queue.ClaimRow]:
-        """Claim what is due (T3)."""
+    def claim(self, limit: int, room: Mapping[UUID, int], each: int | None = None) -> list[ClaimRow]:
+        """Claim what is due (T3): of an endpoint as many as its *room*, or *each*."""
         services = self._services
+        each = services.each if each is None else each
         with services.database.system() as tx:
-            return sender.claim(tx, services.clock.now(), limit, room, lease=services.lease, each=services.each)
+            return sender.claim(tx, services.clock.now(), limit, room, lease=services.lease, each=each)
 
-    def prepare(self, place: Place, claims: Sequence[queue.ClaimRow]) -> list[Prepared]:
+    def prepare(self, place: Place, claims: Sequence[ClaimRow]) -> list[Prepared]:
         """Return what is to be sent of the claims of one place."""
+        services = self._services
         with self.operation(place) as op:
-            found = [
-                sender.prepare(op, claim, self._services.objects, self._services.urls)
-                for claim in sorted(claims, key=lambda claim: claim.delivery_id)
-            ]
-        return [prepared for prepared in found if prepared is not None]
+            return sender.prepare(op, claims, services.objects, services.urls, self._book)
 
     # ------------------------------------------------------------ T4
 
@@ -91,21 +97,23 @@ class Worker:
 
         Outcomes that disable their endpoint have a transaction each, because they lock more than their delivery.
         """
-        plain = [outcome for outcome in outcomes if outcome.response.status != sender.GONE_STATUS]
+        plain = [outcome for outcome in outcomes if outcome.response.status != recording.GONE_STATUS]
         counted = 0
         if plain:
             with self.operation(place) as op:
-                ordered = sorted(plain, key=lambda outcome: outcome.prepared.claim.delivery_id)
-                counted += sum([sender.record(op, outcome) for outcome in ordered])
+                counted += recording.record(op, plain)
         for outcome in outcomes:
-            if outcome.response.status == sender.GONE_STATUS:
+            if outcome.response.status == recording.GONE_STATUS:
                 with self.operation(place) as op:
-                    counted += sender.record(op, outcome)
+                    counted += recording.record_gone(op, outcome)
         return counted
 
     @contextmanager
     def operation(self, place: Place) -> Generator[Operation]:
-        """Open an operation of the system itself on one place; commit when the block ends."""
+        """Open an operation of the system itself on one place; commit when the block ends.
+
+        What it records is written in one round trip at its end.
+        """
         services = self._services
         tenant, environment = TenantId(place[0]), place[1]
         now = services.clock.now()
@@ -116,8 +124,10 @@ class Worker:
                 services.platform, TxKeyRecords(tx), services.cache, tenant, environment, services.entropy, now
             )
 
+            ledger = Appender(tx, keys, tenant, environment, now, services.entropy)
+
             def write(event: AuditEvent) -> LeafId:
-                return append_audit(tx, keys, tenant, environment, actor, request, now, services.entropy, event)
+                return ledger.audit(actor, request, event)
 
             yield Operation(
                 actor=actor,
@@ -130,14 +140,15 @@ class Worker:
                 record=write,
                 request=request,
             )
+            ledger.flush()
 
     def _sign(self, op: Operation) -> SigningKey:
         return self._services.signers.active(op.tx, "receipt", op.now)
 
 
-def by_place(claims: Sequence[queue.ClaimRow]) -> dict[Place, list[queue.ClaimRow]]:
+def by_place(claims: Sequence[ClaimRow]) -> dict[Place, list[ClaimRow]]:
     """Return *claims* by organisation and environment."""
-    found: dict[Place, list[queue.ClaimRow]] = {}
+    found: dict[Place, list[ClaimRow]] = {}
     for claim in claims:
         found.setdefault((claim.tenant_id, claim.environment), []).append(claim)
     return found

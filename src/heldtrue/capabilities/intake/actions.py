@@ -169,6 +169,20 @@ def content(op: Operation, payload: PayloadId, ordinal: int = 0) -> Content:
     return Content(part, key, Origin(op.tenant, op.environment, payload), ordinal)
 
 
+def contents(op: Operation, payloads: Sequence[PayloadId]) -> dict[PayloadId, Content]:
+    """Return the sealed bytes of many payloads in two round trips; those that were erased are left out."""
+    rows = [row for row in store.bodies(op.tx, [payload.value for payload in payloads]) if row.meta_sealed is not None]
+    keys = op.keys.object_keys(CryptoKeyId(row.object_key_id) for row in rows)
+    found: dict[PayloadId, Content] = {}
+    for row in rows:
+        payload, key = PayloadId(row.payload_id), keys.get(CryptoKeyId(row.object_key_id))
+        if key is not None and row.meta_sealed is not None:
+            meta = _open_meta(op, key, payload, 0, row.meta_sealed)
+            part = Part(meta=meta, size=row.size, sealed=row.body_sealed, object=row.body_object)
+            found[payload] = Content(part, key, Origin(op.tenant, op.environment, payload), 0)
+    return found
+
+
 def answer_content(op: Operation, objects: ObjectStore, payload: PayloadId, ordinal: int = 0) -> Answer:
     """Answer with the bytes: a small body at once, a large one as it is opened."""
     found = content(op, payload, ordinal)
@@ -246,14 +260,18 @@ def _stored(op: Operation, rows: Sequence[store.PayloadRow]) -> list[Stored]:
     attachments: dict[UUID, list[store.AttachmentRow]] = {}
     for found in store.attachments(op.tx, [row.payload_id for row in rows]):
         attachments.setdefault(found.payload_id, []).append(found)
-    return [_opened(op, row, attachments.get(row.payload_id, [])) for row in rows]
+    keys = op.keys.object_keys(CryptoKeyId(row.object_key_id) for row in rows)
+    return [
+        _opened(op, row, keys.get(CryptoKeyId(row.object_key_id)), attachments.get(row.payload_id, [])) for row in rows
+    ]
 
 
-def _opened(op: Operation, row: store.PayloadRow, attachments: Sequence[store.AttachmentRow]) -> Stored:
-    if row.meta_sealed is None:
+def _opened(
+    op: Operation, row: store.PayloadRow, key: DataKey | None, attachments: Sequence[store.AttachmentRow]
+) -> Stored:
+    if row.meta_sealed is None or key is None:
         raise PayloadErasedError
     payload = PayloadId(row.payload_id)
-    key = op.keys.object_key(CryptoKeyId(row.object_key_id))
     return Stored(
         id=payload,
         key=key,

@@ -40,6 +40,18 @@ class BodyRow:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedBodyRow:
+    """Where the bytes of one of several payloads are."""
+
+    payload_id: UUID
+    object_key_id: UUID
+    size: int
+    meta_sealed: bytes | None = field(repr=False)
+    body_sealed: bytes | None = field(repr=False)
+    body_object: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class AttachmentRow:
     """A row of `heldtrue.attachments` without its bytes."""
 
@@ -170,6 +182,16 @@ def body(tx: TenantTx, payload_id: UUID, ordinal: int) -> BodyRow | None:
            FROM heldtrue.attachments a JOIN heldtrue.payloads p USING (tenant_id, payload_id)
            WHERE a.payload_id = %s AND a.ordinal = %s""",
         (payload_id, ordinal),
+    )
+
+
+def bodies(tx: TenantTx, payload_ids: Sequence[UUID]) -> list[NamedBodyRow]:
+    """Return where the bytes are of those of *payload_ids* that exist, in any order."""
+    return tx.many(
+        NamedBodyRow,
+        """SELECT payload_id, object_key_id, size, meta_sealed, body_sealed, body_object
+           FROM heldtrue.payloads WHERE payload_id = ANY(%s)""",
+        (list(payload_ids),),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from heldtrue.capabilities.ledger import model, store
 from heldtrue.capabilities.ledger.model import DocumentKind, Kind
 from heldtrue.crypto.keyring import TenantKeyring
+from heldtrue.crypto.sealing import DataKey
 from heldtrue.db.tx import SystemTx, TenantTx
 from heldtrue.kernel.errors import NotFoundError
 from heldtrue.kernel.ids import CryptoKeyId, Entropy, LeafId, RequestId, TenantId
@@ -117,6 +118,47 @@ def append_audit(
     return append_tenant(
         tx, keys, tenant, environment, DocumentKind.AUDIT, event.event, document, now, entropy, event.object_key
     )
+
+
+class Appender:
+    """What one operation appends to its organisation's ledger, collected and written in one round trip by `flush`.
+
+    Nothing of it is there before: flush before the transaction ends.
+    """
+
+    __slots__ = ("_entropy", "_environment", "_keys", "_now", "_rows", "_tenant", "_tx")
+
+    def __init__(
+        self, tx: TenantTx, keys: TenantKeyring, tenant: TenantId, environment: str, now: datetime, entropy: Entropy
+    ) -> None:
+        self._tx, self._keys, self._tenant, self._environment = tx, keys, tenant, environment
+        self._now, self._entropy = now, entropy
+        self._rows: list[tuple[LeafId, str, str, CryptoKeyId | None, bytes, bytes]] = []
+
+    def append(self, kind: str, event: str, document: Mapping[str, Any], object_key: DataKey | None = None) -> LeafId:
+        """Collect a *document* and the commitment to it; with *object_key* it goes when that object is erased."""
+        leaf, salt = LeafId.new(self._now, self._entropy), self._entropy(model.SALT_SIZE)
+        written = model.canonical(document)
+        packed, name = model.pack(salt, written), str(leaf.value)
+        if object_key is None:
+            sealed = self._keys.seal(PURPOSE, _TABLE, _COLUMN, name, packed)
+        else:
+            sealed = self._keys.seal_object(object_key, _TABLE, _COLUMN, name, packed)
+        entry = model.tenant_entry(model.commitment(salt, written))
+        self._rows.append((leaf, DocumentKind(kind), event, object_key and object_key.id, sealed, entry))
+        return leaf
+
+    def audit(self, actor: Actor, request: RequestId | None, event: AuditEvent) -> LeafId:
+        """Collect what happened."""
+        key = None if event.object_key is None else self._keys.object_key(event.object_key)
+        document = model.audit_document(self._tenant, self._environment, actor, request, self._now, event)
+        return self.append(DocumentKind.AUDIT, event.event, document, key)
+
+    def flush(self) -> None:
+        """Write what was collected."""
+        if self._rows:
+            store.add_many(self._tx, self._tenant, self._environment, self._rows, self._now)
+            self._rows.clear()
 
 
 def append_refused(

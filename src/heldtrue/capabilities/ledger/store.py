@@ -136,6 +136,35 @@ def add_documents(
     )  # fmt: skip
 
 
+def add_many(
+    tx: TenantTx,
+    tenant: TenantId,
+    environment: str,
+    rows: Sequence[tuple[LeafId, str, str, CryptoKeyId | None, bytes, bytes]],
+    now: datetime,
+) -> None:
+    """Keep documents of one organisation and let their entries wait, in one round trip.
+
+    Of each row: leaf, kind, event, object key, sealed document, entry.
+    """
+    leaves = [leaf.value for leaf, *_ in rows]
+    tx.execute(
+        """WITH kept AS (
+             INSERT INTO heldtrue.ledger_documents (tenant_id, environment, leaf_id, kind, event, object_key_id, sealed,
+               created_at)
+             SELECT %s, %s, d.leaf_id, d.kind, d.event, d.object_key_id, d.sealed, %s
+             FROM unnest(%b::uuid[], %s::text[], %s::text[], %s::uuid[], %b::bytea[])
+               AS d (leaf_id, kind, event, object_key_id, sealed))
+           INSERT INTO heldtrue.log_pending (leaf_id, entry, created_at)
+           SELECT p.leaf_id, p.entry, %s FROM unnest(%b::uuid[], %b::bytea[]) AS p (leaf_id, entry)""",
+        [
+            tenant.value, environment, now, leaves, [kind for _, kind, *_ in rows], [event for _, _, event, *_ in rows],
+            [key and key.value for _, _, _, key, *_ in rows], [sealed for *_, sealed, _ in rows],
+            now, leaves, [entry for *_, entry in rows],
+        ],
+    )  # fmt: skip
+
+
 def document(tx: TenantTx, leaf: LeafId) -> DocumentRow | None:
     """Return the document of the caller's organisation that *leaf* commits to."""
     return tx.one(

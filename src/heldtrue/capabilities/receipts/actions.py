@@ -37,6 +37,7 @@ from heldtrue.db.tx import Database
 from heldtrue.http.pagination import Listing, listing
 from heldtrue.http.ports import Linked
 from heldtrue.kernel.ids import CryptoKeyId, EndpointId, LeafId, PayloadId, ReceiptId, TenantId
+from heldtrue.kernel.secret import Secret
 from heldtrue.op import Operation
 
 EVENT = "receipt"
@@ -59,22 +60,28 @@ def issue(op: Operation, whats: Sequence[tuple[Forwarded, DataKey]], key: Signin
 
     A second one for the same output and endpoint is refused by the database.
     """
-    signed = [_sign(op, what, object_key, key, origin) for what, object_key in whats]
+    appender = ledger.Appender(op.tx, op.keys, op.tenant, op.environment, op.now, op.entropy)
+    link = op.keys.secret_for(LINK)
+    signed = [_sign(op, what, object_key, key, origin, appender, link) for what, object_key in whats]
+    appender.flush()
     store.insert(op.tx, op.tenant.value, op.environment, [(row, issued.links.digest) for issued, row in signed])
     return [issued for issued, _ in signed]
 
 
 def _sign(
-    op: Operation, what: Forwarded, object_key: DataKey, key: SigningKey, origin: str
+    op: Operation,
+    what: Forwarded,
+    object_key: DataKey,
+    key: SigningKey,
+    origin: str,
+    appender: ledger.Appender,
+    link: Secret[bytes],
 ) -> tuple[Issued, store.ReceiptRow]:
     receipt = ReceiptId.new(op.now, op.entropy)
     plain = document(receipt, origin, what, op.now)
     signed = attach_proof(plain, key, op.now, verification_method(origin, key.public))
     canonical = canonicalize_entry(signed)
-    leaf = ledger.append_tenant(
-        op.tx, op.keys, op.tenant, op.environment, "receipt", EVENT, signed, op.now, op.entropy,
-        object_key=object_key.id,
-    )  # fmt: skip
+    leaf = appender.append("receipt", EVENT, signed, object_key)
     row = store.ReceiptRow(
         receipt_id=receipt.value,
         payload_id=what.payload.value,
@@ -86,7 +93,7 @@ def _sign(
         leaf_id=leaf.value,
         created_at=op.now,
     )
-    return Issued(receipt, what.payload, signed, _links(op, receipt)), row
+    return Issued(receipt, what.payload, signed, Links.of(link, receipt)), row
 
 
 def issued(op: Operation, receipt: ReceiptId) -> Issued:
@@ -95,6 +102,21 @@ def issued(op: Operation, receipt: ReceiptId) -> Issued:
     if row is None:
         raise NoSuchReceiptError
     return Issued(receipt, PayloadId(row.payload_id), _open(op, row), _links(op, receipt))
+
+
+def issued_many(op: Operation, receipts: Sequence[ReceiptId]) -> dict[ReceiptId, Issued]:
+    """Return receipts as they were issued, in two round trips; those that were erased are left out."""
+    rows = [row for row in store.receipts_of(op.tx, [one.value for one in receipts]) if row.sealed is not None]
+    keys = op.keys.object_keys(key_id_of(row.sealed or b"") for row in rows)
+    link = op.keys.secret_for(LINK)
+    found: dict[ReceiptId, Issued] = {}
+    for row in rows:
+        receipt, sealed = ReceiptId(row.receipt_id), row.sealed or b""
+        key = keys.get(key_id_of(sealed))
+        if key is not None:
+            plain = op.keys.open_object(key, "receipts", "document", str(row.receipt_id), sealed)
+            found[receipt] = Issued(receipt, PayloadId(row.payload_id), json.loads(plain), Links.of(link, receipt))
+    return found
 
 
 def list_receipts(op: Operation, asked: ListReceipts) -> Listing[ReceiptSummary]:

@@ -37,28 +37,19 @@ class LinkRow:
 
 def insert(tx: TenantTx, tenant: UUID, environment: str, rows: Sequence[tuple[ReceiptRow, bytes]]) -> None:
     """Insert receipts with their links' digests; the database refuses a second one for the same output and endpoint."""
-    tx.batch(
+    tx.execute(
         """INSERT INTO heldtrue.receipts (tenant_id, environment, receipt_id, payload_id, ordinal, endpoint_id,
              signing_key_id, sealed, digest, leaf_id, link_digest, created_at)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
-        [
-            (
-                tenant,
-                environment,
-                row.receipt_id,
-                row.payload_id,
-                row.ordinal,
-                row.endpoint_id,
-                row.signing_key_id,
-                row.sealed,
-                row.digest,
-                row.leaf_id,
-                link_digest,
-                row.created_at,
-            )
-            for row, link_digest in rows
-        ],
-    )
+           SELECT %s, %s, r.* FROM unnest(%b::uuid[], %b::uuid[], %s::int[], %b::uuid[], %b::uuid[], %b::bytea[],
+             %b::bytea[], %b::uuid[], %b::bytea[], %b::timestamptz[]) AS r""",
+        (
+            tenant, environment,
+            [row.receipt_id for row, _ in rows], [row.payload_id for row, _ in rows], [row.ordinal for row, _ in rows],
+            [row.endpoint_id for row, _ in rows], [row.signing_key_id for row, _ in rows],
+            [row.sealed for row, _ in rows], [row.digest for row, _ in rows], [row.leaf_id for row, _ in rows],
+            [link_digest for _, link_digest in rows], [row.created_at for row, _ in rows],
+        ),
+    )  # fmt: skip
 
 
 def receipt(tx: TenantTx, receipt_id: UUID) -> ReceiptRow | None:
@@ -68,6 +59,16 @@ def receipt(tx: TenantTx, receipt_id: UUID) -> ReceiptRow | None:
         """SELECT receipt_id, payload_id, ordinal, endpoint_id, signing_key_id, sealed, digest, leaf_id, created_at
            FROM heldtrue.receipts WHERE receipt_id = %s""",
         (receipt_id,),
+    )
+
+
+def receipts_of(tx: TenantTx, receipt_ids: Sequence[UUID]) -> list[ReceiptRow]:
+    """Return those of *receipt_ids* that exist, in any order."""
+    return tx.many(
+        ReceiptRow,
+        """SELECT receipt_id, payload_id, ordinal, endpoint_id, signing_key_id, sealed, digest, leaf_id, created_at
+           FROM heldtrue.receipts WHERE receipt_id = ANY(%s)""",
+        (list(receipt_ids),),
     )
 
 
