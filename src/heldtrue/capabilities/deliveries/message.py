@@ -15,7 +15,7 @@ BY_VALUE = 20_000
 """Bytes of content that travel in one body; what does not fit is fetched through its link."""
 
 ReadContent = Callable[[int], bytes]
-"""Return the bytes of an ordinal: 0 is the payload, from 1 its attachments."""
+"""Return the bytes of an ordinal: 0 is the payload, from 1 its attachments; of an output's receipt 0 is the output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,11 @@ class Urls:
 
 
 def build(issued: Issued, urls: Urls, read: ReadContent) -> bytes:
-    """Return the body: the receipt, and the content as base64 where it is small, as a link where it is not."""
-    payload = issued.document["payload"]
+    """Return the body: the receipt, and the content as base64 where it is small, as a link where it is not.
+
+    What a flow made travels as `output`; of the payload that it was made of only the id and the origin are told.
+    """
+    payload, output = issued.document["payload"], issued.document["output"]
     room = BY_VALUE
 
     def described(ordinal: int, what: dict[str, Any]) -> dict[str, Any]:
@@ -53,6 +56,20 @@ def build(issued: Issued, urls: Urls, read: ReadContent) -> bytes:
             "content_url": None if by_value else urls.content(issued, ordinal),
         }
 
+    if "id" in output:
+        made = {name: output[name] for name in ("id", "ordinal", "flow", "run", "transform")}
+        return canonicalize_entry(
+            {
+                "type": output["type"],
+                "timestamp": issued.document["forwarded_at"],
+                "data": {
+                    "output": {**made, **described(0, output)},
+                    "payload": {name: payload[name] for name in ("id", "received_at", "source")},
+                    "receipt": issued.document,
+                    "bundle_url": urls.bundle(issued),
+                },
+            }
+        )
     return canonicalize_entry(
         {
             "type": TYPE,

@@ -20,6 +20,8 @@ from heldtrue.capabilities.deliveries.signatures import Secrets
 from heldtrue.capabilities.intake import actions as intake
 from heldtrue.capabilities.intake.model import NoSuchAttachmentError, NoSuchPayloadError, PayloadErasedError
 from heldtrue.capabilities.intake.objects import ObjectStore
+from heldtrue.capabilities.outputs import actions as outputs
+from heldtrue.capabilities.outputs.model import NoSuchOutputError
 from heldtrue.capabilities.receipts import actions as receipts
 from heldtrue.capabilities.receipts.model import NoSuchReceiptError, ReceiptErasedError
 from heldtrue.crypto.keyring import KeyDestroyedError
@@ -44,6 +46,7 @@ _ERASED = (
     NoSuchReceiptError,
     NoSuchPayloadError,
     NoSuchAttachmentError,
+    NoSuchOutputError,
 )
 
 
@@ -111,7 +114,7 @@ def prepare(op: Operation, claimed: queue.ClaimRow, objects: ObjectStore, urls: 
     payload = PayloadId(row.payload_id)
     try:
         issued = receipts.issued(op, ReceiptId(row.receipt_id))
-        whole = intake.content(op, payload)
+        whole = outputs.content(op, issued.output) if issued.output else intake.content(op, payload)
         body = build(issued, urls, lambda n: b"".join((intake.content(op, payload, n) if n else whole).pieces(objects)))
     except _ERASED:
         queue.settle(

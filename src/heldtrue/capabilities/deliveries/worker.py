@@ -43,6 +43,8 @@ class WorkerServices:
     urls: Urls
     lease: timedelta = field(default=LEASE)
     each: int = EACH
+    plan: forward.Plan | None = None
+    """Which payloads flows take; None: none."""
 
 
 class Worker:
@@ -65,7 +67,7 @@ class Worker:
     def forward(self, place: Place, payloads: Sequence[PayloadId]) -> int:
         """Make receipts and deliveries of what still waits; return of how many payloads (T2)."""
         with self.operation(place) as op:
-            return forward.forward(op, payloads, self._sign, self._services.origin)
+            return forward.forward(op, payloads, self._sign, self._services.origin, self._services.plan)
 
     # ------------------------------------------------------------ T3
 

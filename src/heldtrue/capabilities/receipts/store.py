@@ -23,6 +23,7 @@ class ReceiptRow:
     digest: bytes
     leaf_id: UUID
     created_at: datetime
+    output_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +34,15 @@ class LinkRow:
     environment: str
     receipt_id: UUID
     payload_id: UUID
+    output_id: UUID | None
 
 
 def insert(tx: TenantTx, tenant: UUID, environment: str, rows: Sequence[tuple[ReceiptRow, bytes]]) -> None:
     """Insert receipts with their links' digests; the database refuses a second one for the same output and endpoint."""
     tx.batch(
         """INSERT INTO heldtrue.receipts (tenant_id, environment, receipt_id, payload_id, ordinal, endpoint_id,
-             signing_key_id, sealed, digest, leaf_id, link_digest, created_at)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+             signing_key_id, sealed, digest, leaf_id, link_digest, created_at, output_id)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
         [
             (
                 tenant,
@@ -55,6 +57,7 @@ def insert(tx: TenantTx, tenant: UUID, environment: str, rows: Sequence[tuple[Re
                 row.leaf_id,
                 link_digest,
                 row.created_at,
+                row.output_id,
             )
             for row, link_digest in rows
         ],
@@ -99,6 +102,7 @@ def linked(tx: EdgeTx, link_digest: bytes) -> LinkRow | None:
     """Return what a link leads to, whoever's it is."""
     return tx.one(
         LinkRow,
-        "SELECT tenant_id, environment, receipt_id, payload_id FROM heldtrue.receipts WHERE link_digest = %s",
+        """SELECT tenant_id, environment, receipt_id, payload_id, output_id FROM heldtrue.receipts
+           WHERE link_digest = %s""",
         (link_digest,),
     )
