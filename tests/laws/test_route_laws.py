@@ -65,6 +65,10 @@ BODIES: dict[str, Any] = {
     "POST /v1/sessions": {"subject": "more"},
     "POST /v1/payloads": {"invoice": "A-1"},
     "POST /v1/endpoints": {"url": "https://127.0.0.1:9/more"},
+    "POST /v1/transforms": {"name": "more", "language": "builtin", "code": "message"},
+    "POST /v1/transforms/{transform_id}/versions": {"language": "builtin", "code": "invoice"},
+    "POST /v1/transforms/{transform_id}/rollback": {"number": 1},
+    "POST /v1/flows": {"name": "more", "enabled": False},
     "POST /v1/upstream-keys": {"upstream": "more", "overlap_seconds": 0},
     "POST /v1/probes": json.loads(SOUND["POST /v1/probes"][0] or b""),
 }

@@ -25,9 +25,13 @@ from heldtrue.capabilities.intake.objects import LocalObjects, ObjectStore
 from heldtrue.capabilities.intake.routes import IntakeServices
 from heldtrue.capabilities.intake.routes import routes as intake_routes
 from heldtrue.capabilities.keystore.actions import Signers, ensure_signing_keys, sequencer
+from heldtrue.capabilities.outputs.routes import routes as output_routes
 from heldtrue.capabilities.receipts import actions as receipts
 from heldtrue.capabilities.receipts.routes import ReceiptServices
 from heldtrue.capabilities.receipts.routes import routes as receipt_routes
+from heldtrue.capabilities.transforms import run_actions as runs
+from heldtrue.capabilities.transforms.planning import planner
+from heldtrue.capabilities.transforms.routes import ROUTES as FLOWS
 from heldtrue.db.tx import Database
 from heldtrue.http.route import Route
 from heldtrue.kernel.ids import TenantId
@@ -106,11 +110,13 @@ class PayloadHouse:
 
 def payload_routes(objects: ObjectStore, limits: Limits, allow: AllowList) -> list[Route]:
     """The routes as the product wires them."""
-    erasures = (receipts.forget, deliveries.end_deliveries)
+    erasures = (receipts.forget, deliveries.end_deliveries, runs.forget)
     return [
         *intake_routes(IntakeServices(objects=objects, limits=limits, erasures=erasures)),
         *receipt_routes(ReceiptServices(objects=objects)),
         *delivery_routes(DeliveryServices(allow=allow)),
+        *output_routes(objects),
+        *FLOWS,
     ]
 
 
@@ -150,6 +156,7 @@ def build_payload_house(
         signers=Signers(ports.platform),
         origin=ORIGIN,
         urls=Urls(BASE),
+        plan=planner(store),
     )
     reach = Outgoing(allow=allow, ca_file=ca_file, **outgoing)
     log = log or directory / "log"

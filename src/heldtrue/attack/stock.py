@@ -20,6 +20,9 @@ RECEIVER = "https://receiver.invalid/hook"
 """An endpoint that no delivery reaches: the name is reserved never to exist (RFC 2606)."""
 PAYLOAD = b'{"probe":true,"amount":1200}'
 BOUNDARY = "probe-boundary"
+CODE = "def transform(payload, context):\n    raise ValueError('probe')\n"
+FLOW_TYPE = "application/vnd.heldtrue.probe"
+"""What the stock's flow takes, so that it takes nothing else."""
 _PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 
 
@@ -37,7 +40,7 @@ class Request:
         return caller.call(self.method, self.path, token, self.body, self.headers)
 
 
-_NOBODYS = frozenset({"ordinal", "upstream_key_id"})
+_NOBODYS = frozenset({"ordinal", "number", "upstream_key_id"})
 
 
 @dataclass(slots=True)
@@ -69,6 +72,7 @@ def stock(arena: Arena, probe: Probe) -> Stock:
         "receipt_id": delivery["receipt_id"],
         "replay_id": replay["id"],
         "leaf_id": leaf,
+        **_flow(arena, probe, mark),
         "organisation_id": str(probe.tenant),
         "upstream_key_id": f"ck_{bytes(16).hex()}",  # the instance's, of no organisation
     }
@@ -76,9 +80,23 @@ def stock(arena: Arena, probe: Probe) -> Stock:
     return Stock(ids, marks)
 
 
+def _flow(arena: Arena, probe: Probe, mark: str) -> dict[str, str]:
+    """Make a transform, a flow of it, and a run that is cancelled."""
+    caller, token = arena.caller, probe.admin
+    asked = {"name": mark, "language": "python", "code": CODE}
+    transform = caller.call("POST", "/v1/transforms", token, asked).expect(201).json()["id"]
+    flow = {"name": mark, "steps": [{"transform_id": transform}], "filters": {"content_type": FLOW_TYPE}}
+    flow_id = caller.call("POST", "/v1/flows", token, flow).expect(201).json()["id"]
+    caller.call("POST", "/v1/payloads", token, mark.encode(), {"content-type": FLOW_TYPE}).expect(202)
+    path = f"/v1/runs?flow_id={flow_id}"
+    [run] = arena.until("the run", lambda: caller.call("GET", path, token).expect(200).json()["data"])
+    caller.call("POST", f"/v1/runs/{run['id']}/cancel", token).expect(200)
+    return {"transform_id": transform, "flow_id": flow_id, "run_id": run["id"], "number": "1"}
+
+
 def retire(arena: Arena, probe: Probe, had: Stock) -> None:
-    """Take back what would go on working: the endpoint and the key; erase the payload."""
-    for path in (f"/v1/endpoints/{had.ids['endpoint_id']}", f"/v1/keys/{had.ids['key_id']}",
+    """Take back what would go on working: the flow, the endpoint and the key; erase the payload."""
+    for path in (f"/v1/flows/{had.ids['flow_id']}", f"/v1/endpoints/{had.ids['endpoint_id']}", f"/v1/keys/{had.ids['key_id']}",
                  f"/v1/payloads/{had.ids['payload_id']}"):  # fmt: skip
         arena.caller.call("DELETE", path, probe.admin).expect(200, 404, 409)
 
@@ -122,6 +140,26 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "GET /v1/payloads/{payload_id}/content": _JUST_ASK,
     "GET /v1/payloads/{payload_id}/attachments/{ordinal}": _JUST_ASK,
     "DELETE /v1/payloads/{payload_id}": _JUST_ASK,
+    "GET /v1/payloads/{payload_id}/outputs": _JUST_ASK,
+    "POST /v1/transforms": _json({"name": "probe", "language": "python", "code": CODE}),
+    "GET /v1/transforms": _JUST_ASK,
+    "GET /v1/transforms/{transform_id}": _JUST_ASK,
+    "DELETE /v1/transforms/{transform_id}": _JUST_ASK,
+    "POST /v1/transforms/{transform_id}/versions": _json({"language": "python", "code": CODE}),
+    "GET /v1/transforms/{transform_id}/versions": _JUST_ASK,
+    "GET /v1/transforms/{transform_id}/versions/{number}": _JUST_ASK,
+    "POST /v1/transforms/{transform_id}/rollback": _json({"number": 1}),
+    "POST /v1/flows": _json({"name": "probe", "enabled": False}),
+    "GET /v1/flows": _JUST_ASK,
+    "GET /v1/flows/{flow_id}": _JUST_ASK,
+    "PATCH /v1/flows/{flow_id}": _json({"name": "probe"}),
+    "POST /v1/flows/{flow_id}/enable": _JUST_ASK,
+    "POST /v1/flows/{flow_id}/disable": _JUST_ASK,
+    "DELETE /v1/flows/{flow_id}": _JUST_ASK,
+    "GET /v1/runs": _JUST_ASK,
+    "GET /v1/runs/{run_id}": _JUST_ASK,
+    "POST /v1/runs/{run_id}/retry": _JUST_ASK,
+    "POST /v1/runs/{run_id}/cancel": _JUST_ASK,
     "GET /v1/receipts": _JUST_ASK,
     "GET /v1/receipts/{receipt_id}": _JUST_ASK,
     "GET /v1/receipts/{receipt_id}/bundle": _JUST_ASK,

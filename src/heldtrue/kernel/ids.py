@@ -117,6 +117,30 @@ class ReceiptId(Id):
     prefix = "rec"
 
 
+class TransformId(Id):
+    """Code of a customer's, in numbered versions."""
+
+    prefix = "trf"
+
+
+class FlowId(Id):
+    """A chain of steps for one customer."""
+
+    prefix = "flo"
+
+
+class RunId(Id):
+    """One payload on its way through one flow."""
+
+    prefix = "run"
+
+
+class OutputId(Id):
+    """What came out of a run."""
+
+    prefix = "out"
+
+
 class LeafId(Id):
     """An entry of the log before and after it has its index."""
 

@@ -26,6 +26,11 @@ class Permission(StrEnum):
     DELIVERY_READ = "delivery.read"
     DELIVERY_REPLAY = "delivery.replay"
     RECEIPT_READ = "receipt.read"
+    TRANSFORM_READ = "transform.read"
+    TRANSFORM_WRITE = "transform.write"
+    FLOW_READ = "flow.read"
+    FLOW_WRITE = "flow.write"
+    FLOW_RUN = "flow.run"
     AUDIT_READ = "audit.read"
     SELF_READ = "self.read"
     CLAIM_RUN = "claim.run"
@@ -51,6 +56,8 @@ _READS = frozenset(
         Permission.ENDPOINT_READ,
         Permission.DELIVERY_READ,
         Permission.RECEIPT_READ,
+        Permission.TRANSFORM_READ,
+        Permission.FLOW_READ,
     }
 )
 
@@ -78,6 +85,9 @@ GRANTS: dict[Role, frozenset[Permission]] = {
         Permission.PAYLOAD_ERASE,
         Permission.ENDPOINT_WRITE,
         Permission.DELIVERY_REPLAY,
+        Permission.TRANSFORM_WRITE,
+        Permission.FLOW_WRITE,
+        Permission.FLOW_RUN,
         Permission.AUDIT_READ,
     },
     Role.SENDER: frozenset({Permission.SELF_READ, Permission.PAYLOAD_SEND}),

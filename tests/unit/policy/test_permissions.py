@@ -15,6 +15,9 @@ delivery.replay       admin
 endpoint.read         admin reader
 endpoint.write        admin
 environment.create    operator
+flow.read             admin reader
+flow.run              admin
+flow.write            admin
 key.issue             admin
 key.issue.any         operator
 key.read              admin
@@ -29,6 +32,8 @@ receipt.read          admin reader
 self.read             admin operator reader sender
 session.mint          admin
 session.revoke        admin
+transform.read        admin reader
+transform.write       admin
 upstream.key.manage   operator
 """
 

@@ -10,7 +10,19 @@ from heldtrue.attack.arena import Arena, Probe
 from heldtrue.attack.stock import in_order, request
 from heldtrue.capabilities.access.session_attacks import MAY
 from heldtrue.crypto import tokens
-from heldtrue.kernel.ids import CryptoKeyId, DeliveryId, EndpointId, KeyId, LeafId, PayloadId, ReceiptId, TenantId
+from heldtrue.kernel.ids import (
+    CryptoKeyId,
+    DeliveryId,
+    EndpointId,
+    FlowId,
+    KeyId,
+    LeafId,
+    PayloadId,
+    ReceiptId,
+    RunId,
+    TenantId,
+    TransformId,
+)
 from heldtrue.kernel.secret import Secret
 from heldtrue.policy.permissions import GRANTS, Permission, Role
 
@@ -31,6 +43,10 @@ def nothing(arena: Arena) -> dict[str, str]:
         "leaf_id": str(LeafId.new(now, entropy)),
         "organisation_id": str(TenantId.new(now, entropy)),
         "upstream_key_id": str(CryptoKeyId.new(now, entropy)),
+        "transform_id": str(TransformId.new(now, entropy)),
+        "flow_id": str(FlowId.new(now, entropy)),
+        "run_id": str(RunId.new(now, entropy)),
+        "number": "1",
     }
 
 

@@ -7,9 +7,9 @@ hold. A condition looks at a place: a JSON Pointer (RFC 6901) into a JSON payloa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 
@@ -20,8 +20,9 @@ ENDPOINT_TEST = "endpoint.test"
 ENDPOINT_DISABLING = "endpoint.disabling"
 ENDPOINT_DISABLED = "endpoint.disabled"
 FLOW_FAILED = "flow.failed"
-EventType = Literal["payload.forwarded", "endpoint.disabling", "endpoint.disabled", "flow.failed"]
-"""What an endpoint may ask for; `endpoint.test` comes only when it is asked to be tested."""
+EventType = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*){1,4}$(?!\n)", max_length=64)]
+"""What an endpoint may ask for: one of the above, or a type that a flow gives its outputs. Whoever asks for
+`payload.forwarded` gets outputs of every type too; `endpoint.test` comes only when the endpoint is tested."""
 WORDS = ("source", "content_type")
 WHOLE = "endpoint"
 """`ordered_by`: everything that goes to the endpoint is one sequence."""
@@ -65,6 +66,11 @@ class Event:
     document: Callable[[], Any] = lambda: _MISSING
     """The payload as JSON, `nothing()` where it is none; asked for only when somebody's rules look into it."""
 
+    @property
+    def of_payload(self) -> bool:
+        """Whether it brings a payload, or what was made of one."""
+        return self.source is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -80,12 +86,15 @@ def nothing() -> object:
     return _MISSING
 
 
-def choose(event: Event, rules: Sequence[Rules]) -> list[Choice]:
-    """Return those of *rules* whose endpoints get the event, in their order, each with the name of its sequence."""
+def choose(event: Event, rules: Sequence[Rules], meant_for: Collection[int] | None = None) -> list[Choice]:
+    """Return those of *rules* whose endpoints get the event, in their order, each with the name of its sequence.
+
+    With *meant_for* these positions get it, whatever they ask for, and no others.
+    """
     return [
         Choice(position, _key(event, asked))
         for position, asked in enumerate(rules)
-        if event.type in asked.event_types and all(_holds(event, condition) for condition in asked.filter)
+        if (_asks(event, asked) if meant_for is None else position in meant_for)
     ]
 
 
@@ -113,8 +122,13 @@ def at(document: Any, pointer: str) -> Any:
     return document
 
 
+def _asks(event: Event, asked: Rules) -> bool:
+    named = event.type in asked.event_types or (event.of_payload and PAYLOAD_FORWARDED in asked.event_types)
+    return named and all(_holds(event, condition) for condition in asked.filter)
+
+
 def _holds(event: Event, condition: Condition) -> bool:
-    if event.type != PAYLOAD_FORWARDED:
+    if not event.of_payload:
         return True  # filters are about payloads
     found = getattr(event, condition.at) if condition.at in WORDS else at(event.document(), condition.at)
     if found is _MISSING:
@@ -133,7 +147,7 @@ def _key(event: Event, asked: Rules) -> bytes | None:
         return None
     if asked.ordered_by == WHOLE:
         return b""
-    found = at(event.document(), asked.ordered_by) if event.type == PAYLOAD_FORWARDED else _MISSING
+    found = at(event.document(), asked.ordered_by) if event.of_payload else _MISSING
     return None if found is _MISSING else msgspec.json.encode(found, order="sorted")
 
 

@@ -14,7 +14,7 @@ from heldtrue.crypto.canonical import canonicalize_entry
 TYPE = "payload.forwarded"
 
 ReadContent = Callable[[int], bytes]
-"""Return the bytes of an ordinal: 0 is the payload, from 1 its attachments."""
+"""Return the bytes of an ordinal: 0 is the payload, from 1 its attachments; of an output's receipt 0 is the output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,11 @@ class Urls:
 
 
 def build(issued: Issued, urls: Urls, read: ReadContent, by_value: int = BY_VALUE) -> bytes:
-    """Return the body: the receipt, and the content as base64 up to *by_value* bytes, as a link beyond."""
-    payload = issued.document["payload"]
+    """Return the body: the receipt, and the content as base64 up to *by_value* bytes, as a link beyond.
+
+    What a flow made travels as `output`; of the payload that it was made of only the id and the origin are told.
+    """
+    payload, output = issued.document["payload"], issued.document["output"]
     room = by_value
 
     def described(ordinal: int, what: dict[str, Any]) -> dict[str, Any]:
@@ -52,6 +55,20 @@ def build(issued: Issued, urls: Urls, read: ReadContent, by_value: int = BY_VALU
             "content_url": None if fits else urls.content(issued, ordinal),
         }
 
+    if "id" in output:
+        made = {name: output[name] for name in ("id", "ordinal", "flow", "run", "transform")}
+        return canonicalize_entry(
+            {
+                "type": output["type"],
+                "timestamp": issued.document["forwarded_at"],
+                "data": {
+                    "output": {**made, **described(0, output)},
+                    "payload": {name: payload[name] for name in ("id", "received_at", "source")},
+                    "receipt": issued.document,
+                    "bundle_url": urls.bundle(issued),
+                },
+            }
+        )
     return canonicalize_entry(
         {
             "type": TYPE,

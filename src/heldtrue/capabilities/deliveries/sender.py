@@ -22,6 +22,8 @@ from heldtrue.capabilities.deliveries.signatures import Ready
 from heldtrue.capabilities.intake import actions as intake
 from heldtrue.capabilities.intake.model import NoSuchAttachmentError, PayloadErasedError
 from heldtrue.capabilities.intake.objects import ObjectStore
+from heldtrue.capabilities.outputs import actions as outputs
+from heldtrue.capabilities.outputs.model import NoSuchOutputError
 from heldtrue.capabilities.receipts import actions as receipts
 from heldtrue.crypto.keyring import KeyDestroyedError
 from heldtrue.db.tx import SystemTx
@@ -33,7 +35,7 @@ LEASE = timedelta(seconds=30)
 EACH = 8
 """Deliveries of one endpoint that are claimed at once where nothing is known of it."""
 
-_ERASED = (PayloadErasedError, KeyDestroyedError, NoSuchAttachmentError)
+_ERASED = (PayloadErasedError, KeyDestroyedError, NoSuchAttachmentError, NoSuchOutputError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +140,13 @@ def _body(
     if issued is None or whole is None:
         return None
 
-    def read(ordinal: int) -> bytes:
-        content = intake.content(op, issued.payload, ordinal) if ordinal else whole
-        return b"".join(content.pieces(objects))
-
     try:
+        first = whole if issued.output is None else outputs.content(op, issued.output)
+
+        def read(ordinal: int) -> bytes:
+            content = intake.content(op, issued.payload, ordinal) if ordinal else first
+            return b"".join(content.pieces(objects))
+
         return build(issued, urls, read, row.by_value), whole.key.id
     except _ERASED:
         return None

@@ -49,6 +49,8 @@ class WorkerServices:
     each: int = EACH
     disable_after: timedelta = DISABLE_AFTER
     """An endpoint that nothing was delivered to for so long is disabled."""
+    plan: forward.Plan | None = None
+    """Which payloads flows take; None: none."""
 
 
 class Worker:
@@ -73,7 +75,8 @@ class Worker:
     def forward(self, place: Place, payloads: Sequence[PayloadId]) -> int:
         """Make receipts and deliveries of what still waits; return of how many payloads (T2)."""
         with self.operation(place) as op:
-            return forward.forward(op, payloads, self._sign, self._services.origin, self._read)
+            services = self._services
+            return forward.forward(op, payloads, self._sign, services.origin, self._read, services.plan)
 
     # ------------------------------------------------------------ T3
 

@@ -46,8 +46,8 @@ ORPHAN_AGE = timedelta(hours=24)
 ACTIVE = frozenset({"text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml"})
 """Types that may carry scripts."""
 
-Erasure = Callable[[Operation, PayloadId], None]
-"""What another capability forgets when a payload is erased, in the same transaction."""
+Erasure = Callable[[Operation, PayloadId], Sequence[str] | None]
+"""What another capability forgets when a payload is erased, in the same transaction; it returns its objects' names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +220,26 @@ def mark_forwarded(op: Operation, payloads: Sequence[PayloadId]) -> None:
     store.mark_forwarded(op.tx, [payload.value for payload in payloads], op.now)
 
 
+def mark_processing(op: Operation, payloads: Sequence[PayloadId]) -> None:
+    """Note that flows run on the payloads, so that nobody forwards them as they are."""
+    store.mark_processing(op.tx, [payload.value for payload in payloads])
+
+
+def known(op: Operation, payload: PayloadId) -> None:
+    """Return when there is such a payload, erased or not; raise `NoSuchPayloadError` otherwise."""
+    if store.payload(op.tx, payload.value) is None:
+        raise NoSuchPayloadError
+
+
+def lock(op: Operation, payload: PayloadId) -> None:
+    """Hold a payload until the transaction ends; whoever locks runs of it locks it first. Raise if it was erased."""
+    row = store.lock_payload(op.tx, payload.value)
+    if row is None:
+        raise NoSuchPayloadError
+    if row.erased_at is not None:
+        raise PayloadErasedError
+
+
 def erase(op: Operation, payload: PayloadId, also: Sequence[Erasure]) -> tuple[PayloadErased, list[str]]:
     """Destroy the payload's key and forget what it sealed; return the objects to delete once this is committed.
 
@@ -232,7 +252,7 @@ def erase(op: Operation, payload: PayloadId, also: Sequence[Erasure]) -> tuple[P
         return PayloadErased(id=str(payload), state="erased", erased_at=row.erased_at), []
     named = [row.body_object, *(found.body_object for found in store.attachments(op.tx, [payload.value]))]
     for forget in also:
-        forget(op, payload)
+        named += forget(op, payload) or ()
     store.erase(op.tx, payload.value, op.now)
     op.keys.destroy(CryptoKeyId(row.object_key_id))
     return PayloadErased(id=str(payload), state="erased", erased_at=op.now), [name for name in named if name]

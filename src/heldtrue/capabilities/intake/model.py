@@ -18,7 +18,8 @@ from heldtrue.kernel.errors import BadInputError, ConflictError, NotFoundError, 
 from heldtrue.kernel.ids import PayloadId, TenantId
 
 Source = Literal["http", "smtp", "schedule"]
-State = Literal["accepted", "forwarded", "erased"]
+State = Literal["accepted", "processing", "forwarded", "erased"]
+"""`processing`: flows run on it; `forwarded` once the last of them is done."""
 
 
 class NoSuchPayloadError(NotFoundError):

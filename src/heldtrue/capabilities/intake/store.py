@@ -140,8 +140,17 @@ def mark_forwarded(tx: TenantTx, payload_ids: Sequence[UUID], now: datetime) -> 
     """Note that receipts and deliveries were made of the payloads."""
     tx.execute(
         """UPDATE heldtrue.payloads SET state = 'forwarded', forwarded_at = %s
-           WHERE payload_id = ANY(%s) AND state = 'accepted'""",
+           WHERE payload_id = ANY(%s) AND state IN ('accepted', 'processing')""",
         (now, list(payload_ids)),
+    )
+
+
+def mark_processing(tx: TenantTx, payload_ids: Sequence[UUID]) -> None:
+    """Note that flows run on the payloads."""
+    tx.execute(
+        """UPDATE heldtrue.payloads SET state = 'processing', forwarded_at = NULL
+           WHERE payload_id = ANY(%s) AND state IN ('accepted', 'forwarded')""",
+        (list(payload_ids),),
     )
 
 
@@ -214,7 +223,8 @@ def known_objects(tx: SystemTx, names: Sequence[str]) -> set[str]:
     found = tx.value(
         """SELECT array_agg(body_object) FROM (
              SELECT body_object FROM heldtrue.payloads WHERE body_object = ANY(%s)
-             UNION ALL SELECT body_object FROM heldtrue.attachments WHERE body_object = ANY(%s)) AS named""",
-        (list(names), list(names)),
+             UNION ALL SELECT body_object FROM heldtrue.attachments WHERE body_object = ANY(%s)
+             UNION ALL SELECT body_object FROM heldtrue.outputs WHERE body_object = ANY(%s)) AS named""",
+        (list(names), list(names), list(names)),
     )
     return set(found or ())

@@ -36,7 +36,7 @@ from heldtrue.crypto.signing import SigningKey
 from heldtrue.db.tx import Database
 from heldtrue.http.pagination import Listing, listing
 from heldtrue.http.ports import Linked
-from heldtrue.kernel.ids import CryptoKeyId, EndpointId, LeafId, PayloadId, ReceiptId, TenantId
+from heldtrue.kernel.ids import CryptoKeyId, EndpointId, LeafId, OutputId, PayloadId, ReceiptId, TenantId
 from heldtrue.kernel.secret import Secret
 from heldtrue.op import Operation
 
@@ -53,6 +53,12 @@ class Issued:
     payload: PayloadId
     document: dict[str, Any]
     links: Links
+
+    @property
+    def output(self) -> OutputId | None:
+        """The output that it is about; None: the payload itself."""
+        named = self.document["output"].get("id")
+        return None if named is None else OutputId.parse(named)
 
 
 def issue(op: Operation, whats: Sequence[tuple[Forwarded, DataKey]], key: SigningKey, origin: str) -> list[Issued]:
@@ -92,6 +98,7 @@ def _sign(
         digest=sha256(canonical),
         leaf_id=leaf.value,
         created_at=op.now,
+        output_id=None if what.output is None else what.output.id.value,
     )
     return Issued(receipt, what.payload, signed, Links.of(link, receipt)), row
 
@@ -174,8 +181,8 @@ def forget(op: Operation, payload: PayloadId) -> None:
 def resolve_link(database: Database, token: str) -> Linked | None:
     """Return what an unguessable link leads to; None when it is none of ours. Blocking.
 
-    A bundle's token leads to its receipt, a content token to its payload: neither id is known among the other's rows,
-    so that a bundle's link opens no content.
+    A bundle's token leads to its receipt, a content token to its output or payload: neither id is known among the
+    other's rows, so that a bundle's link opens no content.
     """
     with database.edge() as tx:
         found = store.linked(tx, link_digest(token))
@@ -183,7 +190,7 @@ def resolve_link(database: Database, token: str) -> Linked | None:
             return Linked(TenantId(found.tenant_id), found.environment, found.receipt_id)
         found = store.linked(tx, link_digest(bundle_token(token)))
         if found is not None:
-            return Linked(TenantId(found.tenant_id), found.environment, found.payload_id)
+            return Linked(TenantId(found.tenant_id), found.environment, found.output_id or found.payload_id)
     return None
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 
 from heldtrue.capabilities.intake.model import Meta, stamp
+from heldtrue.capabilities.outputs.model import Output, output_document
 from heldtrue.crypto import tokens
 from heldtrue.crypto.digest import sha256
 from heldtrue.crypto.signing import multikey
@@ -55,6 +56,8 @@ class Forwarded:
     attachments: Sequence[tuple[int, int, Meta]]
     ordinal: int
     endpoint: EndpointId
+    output: Output | None = None
+    """None: the payload itself, unchanged; `ordinal` is 0 then."""
 
 
 def document(receipt: ReceiptId, origin: str, what: Forwarded, now: datetime) -> dict[str, Any]:
@@ -87,7 +90,9 @@ def document(receipt: ReceiptId, origin: str, what: Forwarded, now: datetime) ->
                 for _, size, meta in what.attachments
             ],
         },
-        "output": {"ordinal": what.ordinal, "transform": None, "sandbox": None},
+        "output": {"ordinal": what.ordinal, "transform": None, "sandbox": None}
+        if what.output is None
+        else output_document(what.output),
         "endpoint": str(what.endpoint),
         "forwarded_at": stamp(now),
     }

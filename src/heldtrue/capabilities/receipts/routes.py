@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from heldtrue.capabilities.intake.actions import answer_content
+from heldtrue.capabilities.intake.model import NoSuchPayloadError
 from heldtrue.capabilities.intake.objects import ObjectStore
+from heldtrue.capabilities.outputs import actions as outputs
 from heldtrue.capabilities.receipts.actions import bundle, get_bundle, get_receipt, list_receipts
 from heldtrue.capabilities.receipts.model import (
     Bundle,
@@ -19,7 +21,7 @@ from heldtrue.capabilities.receipts.model import (
 from heldtrue.http.exchange import Answer
 from heldtrue.http.pagination import Listing
 from heldtrue.http.route import Realm, Route
-from heldtrue.kernel.ids import PayloadId
+from heldtrue.kernel.ids import OutputId, PayloadId
 from heldtrue.op import Operation
 from heldtrue.policy.permissions import Permission
 
@@ -34,9 +36,12 @@ class ReceiptServices:
 def routes(services: ReceiptServices) -> list[Route]:
     """Return the table of routes."""
 
-    def linked_content(op: Operation, payload: UUID) -> Answer:
-        """Return the bytes of the payload that a content link leads to."""
-        return answer_content(op, services.objects, PayloadId(payload))
+    def linked_content(op: Operation, linked: UUID) -> Answer:
+        """Return the bytes of the payload or output that a content link leads to."""
+        try:
+            return answer_content(op, services.objects, PayloadId(linked))
+        except NoSuchPayloadError:
+            return outputs.answer_content(op, services.objects, OutputId(linked))
 
     def linked_attachment(op: Operation, payload: UUID, asked: LinkedAttachment) -> Answer:
         """Return the bytes of one attachment of the payload that a content link leads to."""

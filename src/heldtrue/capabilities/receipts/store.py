@@ -23,6 +23,7 @@ class ReceiptRow:
     digest: bytes
     leaf_id: UUID
     created_at: datetime
+    output_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +34,23 @@ class LinkRow:
     environment: str
     receipt_id: UUID
     payload_id: UUID
+    output_id: UUID | None
 
 
 def insert(tx: TenantTx, tenant: UUID, environment: str, rows: Sequence[tuple[ReceiptRow, bytes]]) -> None:
     """Insert receipts with their links' digests; the database refuses a second one for the same output and endpoint."""
     tx.execute(
         """INSERT INTO heldtrue.receipts (tenant_id, environment, receipt_id, payload_id, ordinal, endpoint_id,
-             signing_key_id, sealed, digest, leaf_id, link_digest, created_at)
+             signing_key_id, sealed, digest, leaf_id, link_digest, created_at, output_id)
            SELECT %s, %s, r.* FROM unnest(%b::uuid[], %b::uuid[], %s::int[], %b::uuid[], %b::uuid[], %b::bytea[],
-             %b::bytea[], %b::uuid[], %b::bytea[], %b::timestamptz[]) AS r""",
+             %b::bytea[], %b::uuid[], %b::bytea[], %b::timestamptz[], %b::uuid[]) AS r""",
         (
             tenant, environment,
             [row.receipt_id for row, _ in rows], [row.payload_id for row, _ in rows], [row.ordinal for row, _ in rows],
             [row.endpoint_id for row, _ in rows], [row.signing_key_id for row, _ in rows],
             [row.sealed for row, _ in rows], [row.digest for row, _ in rows], [row.leaf_id for row, _ in rows],
             [link_digest for _, link_digest in rows], [row.created_at for row, _ in rows],
+            [row.output_id for row, _ in rows],
         ),
     )  # fmt: skip
 
@@ -100,6 +103,7 @@ def linked(tx: EdgeTx, link_digest: bytes) -> LinkRow | None:
     """Return what a link leads to, whoever's it is."""
     return tx.one(
         LinkRow,
-        "SELECT tenant_id, environment, receipt_id, payload_id FROM heldtrue.receipts WHERE link_digest = %s",
+        """SELECT tenant_id, environment, receipt_id, payload_id, output_id FROM heldtrue.receipts
+           WHERE link_digest = %s""",
         (link_digest,),
     )

@@ -87,6 +87,11 @@ SEALED = (
     "meta_sealed",
     "body_sealed",
     "excerpt_sealed",
+    "code_sealed",
+    "note_sealed",
+    "result_sealed",
+    "logs_sealed",
+    "error_sealed",
     "sealed",
     "answer",
 )
