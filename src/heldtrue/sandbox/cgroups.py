@@ -125,7 +125,9 @@ def _version_1() -> Cgroups:
     parents: list[Path] = []
     for line in OWN.read_text().splitlines():
         _, names, path = line.split(":", 2)
-        parents += [Path(mounts[name] + path) for name in ("memory", "pids") if name in names.split(",") and name in mounts]
+        parents += [
+            Path(mounts[name] + path) for name in ("memory", "pids") if name in names.split(",") and name in mounts
+        ]
     if len(parents) != 2:
         raise CgroupError("no cgroup version 1 with memory and pids")
     parents.sort(key=lambda parent: str(parent).find("/pids") >= 0)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import struct
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from itertools import accumulate
 from typing import Any
+
+import msgspec
 
 from heldtrue.sandbox.guest.channel import CUT, END, LOG, OUTPUT, READY, REFUSED
 from heldtrue.sandbox.jobs import Job, Outcome, RunLimits
@@ -21,6 +25,11 @@ SLACK = 64 * 1024
 """Bytes of log that are read beyond the allowed ones: the harness stops by itself, who goes further forges frames."""
 TICK = 0.05
 """Seconds between two looks at what the run's processes use."""
+DEEPEST = 200
+"""Levels of an output's nesting: more would break whoever reads it with a recursive parser."""
+STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"')
+WEIGHTS = [1 if byte in b"[{" else -1 for byte in range(256)]
+NO_BRACKETS = bytes(sorted(set(range(256)) - set(b"[]{}")))
 OUTCOMES = ("ok", "error", "timeout", "memory", "output")
 
 
@@ -44,6 +53,7 @@ class Heard:
     error: str | None = None
     output_bytes: int = 0
     log_bytes: int = 0
+    _cut: bool = False
     _buffer: bytearray = field(default_factory=bytearray)
 
     def take(self, part: bytes) -> None:
@@ -77,7 +87,9 @@ class Heard:
         elif kind == LOG:
             self._log(body)
         elif kind == CUT:
-            self.logs_cut = True
+            if self._cut:
+                raise MalformedError
+            self.logs_cut = self._cut = True
         else:
             self._end(body)
 
@@ -101,15 +113,20 @@ class Heard:
 
 
 def _document(body: bytes) -> bytes:
+    """Return *body* when it is one JSON document; nothing is built of it, because that could be fifty times its size."""
     try:
-        json.loads(body.decode("utf-8"), parse_constant=_refuse)
+        body.decode("utf-8")
+        msgspec.json.decode(body, type=msgspec.Raw)
     except (ValueError, RecursionError) as problem:
         raise MalformedError from problem
+    if body.count(b"[") + body.count(b"{") > DEEPEST and _depth(body) > DEEPEST:
+        raise FloodError
     return body
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)
+def _depth(body: bytes) -> int:
+    brackets = STRING.sub(b"", body).translate(None, NO_BRACKETS)
+    return max(accumulate(map(WEIGHTS.__getitem__, brackets)), default=0)
 
 
 def wait_until_ready(child: Child, seconds: float) -> None:

@@ -174,7 +174,7 @@ class Engine:
                 group.remove()
 
     def _group(self, limits: RunLimits, child: Child) -> Group | None:
-        if self._cgroups is None:
+        if self._cgroups is None or not self.layers.single_use:
             return None
         with self._lock:
             self._names += 1

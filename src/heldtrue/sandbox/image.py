@@ -25,7 +25,21 @@ from heldtrue.kernel.errors import UnavailableError
 
 GUEST_PACKAGES = ("quickjs", "_quickjs", "fast_mail_parser", "pypdf", "defusedxml")
 LEFT_OUT = frozenset(
-    "test tests idlelib tkinter turtledemo ensurepip lib2to3 distutils pydoc_data site-packages dist-packages venv __phello__".split()
+    [
+        "test",
+        "tests",
+        "idlelib",
+        "tkinter",
+        "turtledemo",
+        "ensurepip",
+        "lib2to3",
+        "distutils",
+        "pydoc_data",
+        "site-packages",
+        "dist-packages",
+        "venv",
+        "__phello__",
+    ]
 )
 """Of the standard library: what no transform needs."""
 NO_EXTENSIONS = ("_tkinter", "_ssl", "_hashlib", "_sqlite3", "_curses", "readline", "_dbm", "_gdbm", "_crypt", "nis", "ossaudiodev",

@@ -88,9 +88,10 @@ class Zygote:
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         path = str(image.path)
         with theirs:
+            theirs.set_inheritable(not layers.close_fds)
             self._process = subprocess.Popen(
                 arguments(path, image.loader, image.python, "launch", [str(theirs.fileno())]),
-                env={} if layers.empty_env else None, close_fds=layers.close_fds, pass_fds=[theirs.fileno()],
+                env={} if layers.empty_env else None, close_fds=layers.close_fds, pass_fds=[theirs.fileno()] if layers.close_fds else [],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/", start_new_session=True,
             )  # fmt: skip
         plan = {"layers": layers.plain(), "image": path, "loader": image.loader, "python": image.python, "uid": uid}
@@ -127,7 +128,11 @@ class Zygote:
             self._numbers += 1
             number = self._numbers
             born, ended = self._born[number], self._ended[number] = Future(), Future()
-        asked = {"spawn": number, "ceilings": asdict(ceilings), "directory": None if directory is None else str(directory)}
+        asked = {
+            "spawn": number,
+            "ceilings": asdict(ceilings),
+            "directory": None if directory is None else str(directory),
+        }
         try:
             socket.send_fds(self._channel, [json.dumps(asked).encode()], [job_read, answer_write])
             pidfd = born.result(30)

@@ -26,6 +26,7 @@ from heldtrue.capabilities.intake.model import (
     Tls,
 )
 from heldtrue.capabilities.intake.objects import ObjectStore
+from heldtrue.capabilities.intake.scanning import Scanner
 from heldtrue.capabilities.intake.stream import Intake
 from heldtrue.crypto.sealing import DataKey
 from heldtrue.db.tx import OutcomeUnknownError
@@ -43,6 +44,7 @@ class IntakeServices:
 
     objects: ObjectStore
     limits: Limits = field(default_factory=Limits)
+    scanner: Scanner | None = None
     erasures: Sequence[Erasure] = ()
     """What other capabilities forget with a payload."""
 
@@ -57,7 +59,13 @@ def routes(services: IntakeServices) -> list[Route]:
         payload = PayloadId.new(now, exchange.entropy)
         origin = Origin(exchange.actor.tenant, exchange.actor.environment, payload)
         intake = Intake(
-            services.objects, key, origin, services.limits, entropy=exchange.entropy, run=exchange.in_thread
+            services.objects,
+            key,
+            origin,
+            services.limits,
+            entropy=exchange.entropy,
+            run=exchange.in_thread,
+            scanner=services.scanner,
         )
         taken = await intake.take(exchange.headers.get("content-type"), exchange.body(services.limits.body))
         exchange.body_digest = taken.digest()
@@ -67,9 +75,9 @@ def routes(services: IntakeServices) -> list[Route]:
         def act(op: Operation) -> Answer:
             nonlocal accepted
             accepted = True
-            return Answer(
-                body=accept(op, payload, key, taken, tls=tls, source="http"), detail={"size": taken.body.size}
-            )
+            scanned = {} if taken.body.meta.scan is None else {"scan": taken.body.meta.scan}
+            body = accept(op, payload, key, taken, tls=tls, source="http")
+            return Answer(body=body, detail={"size": taken.body.size, **scanned})
 
         try:
             answer = await exchange.transact(act)

@@ -22,7 +22,8 @@ _MONTHS = {
     name: number
     for number, names in enumerate(
         ("january januar janvier jan", "february februar février feb févr", "march märz mars mar",
-         "april avril apr avr", "may mai", "june juni juin jun", "july juli juillet jul", "august août aug", "september septembre sep sept",
+         "april avril apr avr", "may mai", "june juni juin jun", "july juli juillet jul", "august août aug",
+         "september septembre sep sept",
          "october oktober octobre oct okt", "november novembre nov", "december dezember décembre dec dez déc"), 1)
     for name in names.split()
 }  # fmt: skip
@@ -69,7 +70,7 @@ _ITEM = re.compile(
     rf"(?P<text>\S.{{1,150}}?)[ \t]+(?P<quantity>\d{{1,9}}(?:[.,]\d{{1,3}})?)[ \t]?[x×][ \t]?"
     rf"(?P<price>{_AMOUNT})[ \t]+(?P<net>{_AMOUNT})"
 )
-_UNSEEN = re.compile(r"<(script|style|head|template)\b")
+_UNSEEN = re.compile(r"<(script|style|head|template)\b", re.IGNORECASE)
 _SYMBOLS = {"€": "EUR", "$": "USD", "£": "GBP"}
 _CURRENCY = re.compile(r"(?<![A-Z])(EUR|USD|GBP|CHF|SEK|NOK|DKK|PLN|CZK|JPY|CAD|AUD)(?![A-Z])|([€$£])")
 
@@ -96,11 +97,10 @@ def read_text(text: str, ref: str, how: str) -> Reading:
 def text_of_html(source: str) -> str:
     """Return the words of an HTML document, a block or table row a line; scripts and styles left out."""
     source, pieces, at = source[: 4 * MAX_TEXT], list[str](), 0
-    lower = source.lower()
-    while found := _UNSEEN.search(lower, at):
+    while found := _UNSEEN.search(source, at):
         pieces.append(source[at : found.start()])
-        end = lower.find(f"</{found[1]}", found.end())
-        at = len(source) if end < 0 else end
+        end = re.compile(f"</{found[1]}", re.IGNORECASE).search(source, found.end())
+        at = end.start() if end else len(source)
     whole = re.sub(r"<(?:br|/p|/div|/tr|/li|/h[1-6]|/table)\b[^<>]{0,200}>", "\n", " ".join([*pieces, source[at:]]))
     return html.unescape(re.sub(r"<[^<>]{0,2000}>", " ", whole))
 

@@ -32,7 +32,7 @@ PRELUDE = """
       return files[ref];
     } },
   });
-  const call = (payload, context) => {
+  const heldtrueCall = (payload, context) => {
     if (typeof globalThis.transform !== "function") throw new Error("the code defines no function transform(payload, context)");
     const given = globalThis.transform(payload, context);
     if (given instanceof Promise) throw new Error("transform must return its result, not a promise");
@@ -43,7 +43,7 @@ PRELUDE = """
       return text;
     }));
   };
-  return (what, payload, context) => what === "call" ? call(payload, context) : JSON.stringify([logs, room <= 0]);
+  return (what, payload, context) => what === "call" ? heldtrueCall(payload, context) : JSON.stringify([logs, room <= 0]);
 })
 """
 
@@ -90,4 +90,6 @@ def _told(error: Exception, limits: dict[str, int]) -> TransformError:
         return TransformError(f"the transform used more than {limits['cpu_seconds']} s of processor time", "timeout")
     if "out of memory" in text or text == "null":
         return TransformError("the transform used more memory than it may", "memory")
-    return TransformError(text.replace("<input>", "<transform>")[:4000])
+    lines = text.replace("<input>", "<transform>").splitlines()
+    theirs = next((index for index, line in enumerate(lines) if "at heldtrueCall " in line), len(lines))
+    return TransformError("\n".join(line for line in lines[:theirs] if "at <anonymous>" not in line)[:4000])

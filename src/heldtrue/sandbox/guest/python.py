@@ -28,7 +28,7 @@ def run(
         raise
     except MemoryError:
         raise
-    except BaseException as error:  # noqa: BLE001 - theirs, SystemExit too: it is the outcome of the run
+    except BaseException as error:
         raise TransformError(told(error)) from error
     finally:
         logs.end()

@@ -19,7 +19,8 @@ SHARED_THREAD = 0x0001_0000 | 0x0000_0100
 EXECUTE = 4
 NOT_BOTH = NotAll(2, 2 | EXECUTE)
 """PROT_WRITE and PROT_EXEC at once."""
-AF_UNIX = 1
+AF_UNIX, SOCK_STREAM = 1, 1
+"""The only pair of sockets: a datagram socket would take an address with each message, and reach whoever listens."""
 
 TERMINAL_AND_FLAGS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 """TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX: what `open` and `subprocess` ask; never TIOCSTI nor TIOCLINUX."""
@@ -54,7 +55,8 @@ def _checks(alone: int | None) -> dict[str, tuple[Check, ...]]:
         "fcntl": (OneOf(1, DESCRIPTOR_COMMANDS),),
         "prctl": (OneOf(0, NAME_ONLY),),
         "prlimit64": (ITSELF,),
-        "socketpair": (OneOf(0, (AF_UNIX,)),),
+        "socketpair": (OneOf(0, (AF_UNIX,)), Masked(1, 0xF, SOCK_STREAM)),
+        "sendto": (OneOf(4, (0,)),),
     }
     if alone is not None:
         checks["clone"] = (*checks["clone"], Masked(0, SHARED_THREAD, SHARED_THREAD))

@@ -13,7 +13,9 @@ import sys
 from heldtrue.sandbox.jail import calls, root
 from heldtrue.sandbox.jail.layers import Layers
 
-COMMAND = "import sys; sys.path.append(sys.argv[1]); from heldtrue.sandbox.jail.{module} import main; main(sys.argv[2:])"
+COMMAND = (
+    "import sys; sys.path.append(sys.argv[1]); from heldtrue.sandbox.jail.{module} import main; main(sys.argv[2:])"
+)
 
 
 def arguments(image: str, loader: str, python: str, module: str, rest: list[str]) -> list[str]:
@@ -32,7 +34,9 @@ def main(given: list[str]) -> None:
     try:
         _become(plan, channel)
     except BaseException as error:  # noqa: BLE001 - whatever it is, the engine must hear why
-        layer = "user namespace" if isinstance(error, calls.CallError) and error.call.startswith("unshare") else "zygote"
+        layer = (
+            "user namespace" if isinstance(error, calls.CallError) and error.call.startswith("unshare") else "zygote"
+        )
         channel.send(json.dumps({"failed": layer, "why": f"{type(error).__name__}: {error}"}).encode())
     sys.exit(1)
 
