@@ -49,7 +49,8 @@ BOMBS: dict[str, tuple[Callable[[], bytes], set[str]]] = {
         {"part-header-size"},
     ),
     "words-in-many-parts": (
-        lambda: mixed(*[b"X-A: " + b" ".join([WORD] * 900) + b"\r\n\r\nx"] * 20), {"encoded-words"}
+        lambda: mixed(*[b"X-A: " + b" ".join([WORD] * 900) + b"\r\n\r\nx"] * 20),
+        {"encoded-words"},
     ),
     "nested-multiparts": (lambda: nested(1000), {"depth", "container-count"}),
     "nested-mails": (lambda: HEAD + b"message/rfc822\r\n\r\n" + b"Content-Type: message/rfc822\r\n\r\n" * 5000, set()),
@@ -66,7 +67,8 @@ BOMBS: dict[str, tuple[Callable[[], bytes], set[str]]] = {
     "comments": (lambda: b"From: " + b"(" * 15_000 + b"a@b.example\r\n\r\nx", {"address-malformed", "no-from"}),
     "recipients": (lambda: b"From: a@b.example\r\nTo: " + b"a@b.example, " * 1_000 + b"\r\n\r\nx", {"address-count"}),
     "dots-and-equals": (
-        lambda: HEAD + b"text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" + b"=\r\n" * 600_000, set()
+        lambda: HEAD + b"text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" + b"=\r\n" * 600_000,
+        set(),
     ),
 }
 

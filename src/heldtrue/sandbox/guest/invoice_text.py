@@ -17,7 +17,7 @@ MAX_LINES = 3_000
 MAX_LINE = 300
 MAX_ITEMS = 200
 _GAP = r"[ \t.:#()-]{0,12}"
-_AMOUNT = r"[-−]?\d{1,3}(?:[.,'\u2019 \u00a0\u202f]\d{3}){1,4}(?:[.,]\d{2})?|[-−]?\d{1,12}(?:[.,]\d{2,4})?"
+_AMOUNT = r"[-−]?\d{1,3}(?:[.,'\u2019 \u00a0\u202f]\d{3}){1,4}(?:[.,]\d{2})?|[-−]?\d{1,12}(?:[.,]\d{1,4})?"
 _MONTHS = {
     name: number
     for number, names in enumerate(
@@ -57,7 +57,7 @@ RULES = (
     _rule("tax", 0.8, rf"(?:vat|tax|sales tax|mwst|ust|umsatzsteuer|mehrwertsteuer|tva){_RATE}", _SUM),
 )  # fmt: skip
 _VAT = re.compile(
-    r"(?<!\w)(?:VAT|USt-?Id(?:-?Nr)?|UID|TVA|Tax ID)[^\dA-Z\n]{0,20}(?:no|nr|id|number)?[ .:]{0,4}"
+    r"(?<!\w)(?:VAT|USt-?Id(?:-?Nr)?|UID|TVA|Tax)(?:[ .-]?(?:ID|Id|No|no|Nr|Number|number|Reg|reg)\b){0,3}[ .:#-]{0,6}"
     r"(?P<id>[A-Z]{2}[ ]?\d[\dA-Z]{1,12})(?!\w)",
 )
 _SELLER = re.compile(
