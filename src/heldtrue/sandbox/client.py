@@ -20,7 +20,9 @@ _Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class RunnerUnavailableError(UnavailableError):
-    """The runner does not answer or cannot isolate; nothing was run. Try again, and see `heldtrue doctor` when it stays so."""
+    """The runner does not answer or cannot isolate; nothing was run. Try again, and see `heldtrue doctor` when it
+    stays so.
+    """
 
     code = "runner-unavailable"
 

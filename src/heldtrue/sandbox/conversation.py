@@ -113,7 +113,7 @@ class Heard:
 
 
 def _document(body: bytes) -> bytes:
-    """Return *body* when it is one JSON document; nothing is built of it, because that could be fifty times its size."""
+    """Return *body* when it is one JSON document; nothing is built of it: that could be fifty times as large."""
     try:
         body.decode("utf-8")
         msgspec.json.decode(body, type=msgspec.Raw)

@@ -32,10 +32,11 @@ class Engine:
     """Run jobs, each in an environment of its own. Use as an asynchronous context manager."""
 
     def __init__(
-        self, *, layers: Layers = ALL, image: Image | None = None, images: Path | None = None, pool: int = 2, tenants: int = 4,
-        recycle_after: int = 500, concurrent: int | None = None, uid: int = NOBODY, cgroups: bool = True,
+        self, *, layers: Layers = ALL, image: Image | None = None, images: Path | None = None, pool: int = 2,
+        tenants: int = 4, recycle_after: int = 500, concurrent: int | None = None, uid: int = NOBODY,
     ) -> None:  # fmt: skip
-        """Take an *image* that is made already, or a directory of *images* to make one in; without either one is made for this engine.
+        """Take an *image* that is made already, or a directory of *images* to make one in; without either one is made
+        for this engine.
 
         *layers* is for tests of single walls; *uid* is whom a root engine's zygotes become.
         """
@@ -45,7 +46,6 @@ class Engine:
         self._own: Path | None = None
         self._pool, self._tenants, self._recycle_after, self._uid = pool, tenants, recycle_after, uid
         self._threads = ThreadPoolExecutor(concurrent or 2 * (os.cpu_count() or 1) + 2, "heldtrue-sandbox")
-        self._want_cgroups = cgroups and layers.cgroup
         self._cgroups: Cgroups | None = None
         self._stable: Stable | None = None
         self._found: Found | None = None
@@ -88,7 +88,7 @@ class Engine:
                 self._image = build(self._images or self._own or Path())
             self._found = find(self._image, self._asked, ceilings(RunLimits()), uid=self._uid)
             missing = dict(self._found.missing)
-            if self._want_cgroups:
+            if self._asked.cgroup:
                 try:
                     self._cgroups = find_cgroups()
                 except CgroupError as error:
@@ -96,8 +96,8 @@ class Engine:
             self._found = replace(self._found, missing=missing)
             self.identity = identity(self._image, self._found)
             self._stable = Stable(
-                self._image, self._found.layers, self._uid, ceilings(RunLimits()), pool=self._pool, tenants=self._tenants,
-                recycle_after=self._recycle_after,
+                self._image, self._found.layers, self._uid, ceilings(RunLimits()),
+                pool=self._pool, tenants=self._tenants, recycle_after=self._recycle_after,
             )  # fmt: skip
         except BaseException:
             self._stop()
@@ -129,12 +129,11 @@ class Engine:
         stable = self._stable
         if stable is None:
             raise SandboxError("engine", "it is used outside of `async with`")
-        begun = time.monotonic()
         ready = stable.take(job.tenant, ceilings(job.limits))
         with self._lock:
             self._running.add(ready.child)
         try:
-            return self._with(ready, job, cancelled, begun)
+            return self._with(ready, job, cancelled)
         finally:
             with self._lock:
                 self._running.discard(ready.child)
@@ -144,9 +143,10 @@ class Engine:
             else:
                 stable.give_back(ready)
 
-    def _with(self, ready: Ready, job: Job, cancelled: threading.Event, begun: float) -> RunResult:
+    def _with(self, ready: Ready, job: Job, cancelled: threading.Event) -> RunResult:
         """Have one conversation, in the control group that was made for it; end the child whatever comes of it."""
         child, layers, group = ready.child, self.layers, None
+        begun = time.monotonic()
         kept = False
         try:
             group = self._group(job.limits, child)

@@ -1,8 +1,8 @@
 """The image: everything a run can see, copied once into a directory named by its digest.
 
-An installation may lie where the runner's user cannot read, and a bind of it would show more than a run needs. So the interpreter,
-its standard library, the shared libraries that they ask for, the sources of the jail and the guest packages are copied, readable by
-all and written by nobody, and their digest is the environment's identity.
+An installation may lie where the runner's user cannot read, and a bind of it would show more than a run needs. So the
+interpreter, its standard library, the shared libraries that they ask for, the sources of the jail and the guest
+packages are copied, readable by all and written by nobody, and their digest is the environment's identity.
 """
 
 from __future__ import annotations
@@ -24,26 +24,15 @@ from pathlib import Path
 from heldtrue.kernel.errors import UnavailableError
 
 GUEST_PACKAGES = ("quickjs", "_quickjs", "fast_mail_parser", "pypdf", "defusedxml")
-LEFT_OUT = frozenset(
-    [
-        "test",
-        "tests",
-        "idlelib",
-        "tkinter",
-        "turtledemo",
-        "ensurepip",
-        "lib2to3",
-        "distutils",
-        "pydoc_data",
-        "site-packages",
-        "dist-packages",
-        "venv",
-        "__phello__",
-    ]
+LEFT_OUT = (
+    "test tests idlelib tkinter turtledemo ensurepip lib2to3 distutils pydoc_data site-packages dist-packages venv "
+    "__phello__"
 )
 """Of the standard library: what no transform needs."""
-NO_EXTENSIONS = ("_tkinter", "_ssl", "_hashlib", "_sqlite3", "_curses", "readline", "_dbm", "_gdbm", "_crypt", "nis", "ossaudiodev",
-                 "spwd", "_test", "xxlimited", "_xxtest", "_ctypes_test")  # fmt: skip
+NO_EXTENSIONS = (
+    "_tkinter _ssl _hashlib _sqlite3 _curses readline _dbm _gdbm _crypt nis ossaudiodev spwd _test xxlimited _xxtest "
+    "_ctypes_test"
+)
 """Extensions that would bring a library which a run without network, terminal and database does not need."""
 MARK = ".complete"
 
@@ -127,7 +116,7 @@ def _files(interpreter: Path) -> Iterator[tuple[str, Path]]:
         root = Path(sysconfig.get_path(kind, vars={"base": sys.base_prefix, "platbase": sys.base_exec_prefix}))
         for source in _tree(root):
             if source.suffix == ".so":
-                if source.name.startswith(NO_EXTENSIONS):
+                if source.name.startswith(tuple(NO_EXTENSIONS.split())):
                     continue
                 binaries.append(source)
             yield f"{folder}/{source.relative_to(root)}", source
@@ -140,7 +129,7 @@ def _files(interpreter: Path) -> Iterator[tuple[str, Path]]:
 
 def _tree(root: Path) -> Iterator[Path]:
     for folder, folders, names in os.walk(root):
-        folders[:] = [each for each in folders if each not in LEFT_OUT and not each.startswith("config-")]
+        folders[:] = [each for each in folders if each not in LEFT_OUT.split() and not each.startswith("config-")]
         yield from (Path(folder, name) for name in names if name.endswith((".py", ".pyc", ".so", ".pyi", ".json")))
 
 

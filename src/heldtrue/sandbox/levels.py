@@ -19,9 +19,13 @@ class Level(enum.StrEnum):
 
     FULL = "full"
     OLDER_KERNEL = "older-kernel"
-    """Every namespace, Landlock for files, seccomp; without MDWE or Landlock's network and scope rules, which seccomp stands in for."""
+    """Every namespace, Landlock for files, seccomp; without MDWE or Landlock's network and scope rules, which seccomp
+    stands in for.
+    """
     NO_NAMESPACES = "landlock-seccomp"
-    """User namespaces are forbidden here: no process of its own, no file, no socket, but the host's process and file names are known."""
+    """User namespaces are forbidden here: no process of its own, no file, no socket, but the host's process and file
+    names are known.
+    """
     REFUSED = "refused"
 
 

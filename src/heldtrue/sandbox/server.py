@@ -28,7 +28,8 @@ async def serve(
 ) -> None:  # fmt: skip
     """Answer on *listener* until *stop*; raise `SandboxRefusedError` where this machine cannot isolate.
 
-    *image* is what the supervisor built (`image.build`); *started* is set when jobs are taken. Besides root and our own user, the
+    *image* is what the supervisor built (`image.build`); *started* is set when jobs are taken. Besides root and our
+    own user, the
     *users* named may connect.
     """
     async with Engine(

@@ -62,25 +62,32 @@ class Stable:
         self._changed = threading.Condition()
         self._closing = False
         self._failure: SandboxError | None = None
-        self._keeper = threading.Thread(target=self._keep, name="heldtrue-stable", daemon=True)
         self._fill(self._new_spare())
-        self._keeper.start()
+        self._keepers = [
+            threading.Thread(target=work, name="heldtrue-stable", daemon=True)
+            for work in (self._keep_spare, self._keep_pools)
+        ]
+        for keeper in self._keepers:
+            keeper.start()
 
     def take(self, tenant: str, need: Ceilings) -> Ready:
         """Return a jailed child of the tenant's own zygote, from the pool when there is one with these ceilings."""
-        for attempt in (1, 2):
-            stall = self._stall(tenant)
-            with self._changed:
-                ready = stall.pool.popleft() if need == self._usual and stall.pool else None
-                self._changed.notify_all()
-            try:
-                return ready or self._spawn(stall, need)
-            except SandboxError:
-                self._forget(tenant, stall)
-                self.release(stall)
-                if attempt == 2:
-                    raise
-        raise AssertionError
+        try:
+            return self._take(tenant, need)
+        except SandboxError:
+            return self._take(tenant, need)  # its zygote was gone: a new one, once
+
+    def _take(self, tenant: str, need: Ceilings) -> Ready:
+        stall = self._stall(tenant)
+        with self._changed:
+            ready = stall.pool.popleft() if need == self._usual and stall.pool else None
+            self._changed.notify_all()
+        try:
+            return ready or self._spawn(stall, need)
+        except SandboxError:
+            self._forget(tenant, stall)
+            self.release(stall)
+            raise
 
     def release(self, stall: Stall) -> None:
         """Say that a run of *stall* has ended."""
@@ -169,19 +176,29 @@ class Stable:
             with self._changed:
                 stall.pool.append(ready)
 
-    def _keep(self) -> None:
-        """Refill the pools and keep a spare zygote, until the end."""
+    def _keep_spare(self) -> None:
+        """Have a zygote ready for the next tenant, until the end."""
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closing or self._spare is None or self._thin() is not None)
+                self._changed.wait_for(lambda: self._closing or self._spare is None)
                 if self._closing:
                     return
-                spare_needed, thin = self._spare is None, self._thin()
             try:
-                if thin is not None:
-                    self._fill(thin)
-                elif spare_needed:
-                    self._new_spare()
+                self._new_spare()
+            except SandboxError as error:
+                self._failed(None, error)
+                return
+
+    def _keep_pools(self) -> None:
+        """Refill the pools, until the end."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closing or self._thin() is not None)
+                thin = self._thin()
+            if self._closing or thin is None:
+                return
+            try:
+                self._fill(thin)
             except SandboxError as error:
                 self._failed(thin, error)
 
@@ -214,7 +231,8 @@ class Stable:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._keeper.join()
+        for keeper in self._keepers:
+            keeper.join()
         for stall in (*self._stalls.values(), *([self._spare] if self._spare else [])):
             self._close(stall)
         self._stalls.clear()

@@ -1,4 +1,6 @@
-"""What a run's processes use together, read from /proc: the sum that the kernel does not hold where no cgroup is delegated."""
+"""What a run's processes use together, read from /proc: the sum that the kernel does not hold where no cgroup is
+delegated.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Memory in bytes (resident, without what is mapped from files or was there at the fork), processor time in seconds."""
+    """Memory in bytes (resident, without what is mapped from files or was there at the fork), processor time in
+    seconds.
+    """
 
     memory: int
     cpu: float

@@ -1,4 +1,6 @@
-"""Messages between the worker and the runner: u32be length of a JSON head, the head, then the blobs whose sizes it lists."""
+"""Messages between the worker and the runner: u32be length of a JSON head, the head, then the blobs whose sizes it
+lists.
+"""
 
 from __future__ import annotations
 
@@ -84,8 +86,8 @@ def result_out(result: RunResult) -> tuple[dict[str, Any], list[bytes]]:
 def result_in(head: dict[str, Any], blobs: list[bytes]) -> RunResult:
     """Read a result."""
     try:
-        plain = head["result"]
-        return RunResult(**{**plain, "outputs": tuple(blobs), "logs": tuple(plain["logs"])})
+        plain: dict[str, Any] = {**head["result"]}
+        return replace(RunResult(**plain), outputs=tuple(blobs), logs=tuple(plain["logs"]))
     except (KeyError, TypeError) as error:
         raise WireError(f"the result cannot be read: {error}") from error
 

@@ -25,7 +25,9 @@ LARGEST = 65536
 
 
 class SandboxError(UnavailableError):
-    """A wall of the sandbox could not be put up; nothing was run. The message names the wall and what the kernel said."""
+    """A wall of the sandbox could not be put up; nothing was run. The message names the wall and what the kernel
+    said.
+    """
 
     code = "sandbox"
 
@@ -91,8 +93,10 @@ class Zygote:
             theirs.set_inheritable(not layers.close_fds)
             self._process = subprocess.Popen(
                 arguments(path, image.loader, image.python, "launch", [str(theirs.fileno())]),
-                env={} if layers.empty_env else None, close_fds=layers.close_fds, pass_fds=[theirs.fileno()] if layers.close_fds else [],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/", start_new_session=True,
+                env={} if layers.empty_env else None, close_fds=layers.close_fds, pass_fds=[theirs.fileno()] if
+                layers.close_fds else [],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/",
+                start_new_session=True,
             )  # fmt: skip
         plan = {"layers": layers.plain(), "image": path, "loader": image.loader, "python": image.python, "uid": uid}
         self._channel.send(json.dumps(plan).encode())
@@ -137,12 +141,14 @@ class Zygote:
             socket.send_fds(self._channel, [json.dumps(asked).encode()], [job_read, answer_write])
             pidfd = born.result(30)
         except BaseException as error:
-            os.close(job), os.close(answer)
+            os.close(job)
+            os.close(answer)
             if isinstance(error, (OSError, TimeoutError)):
                 raise SandboxError("zygote", f"it did not answer: {error}") from error
             raise
         finally:
-            os.close(job_read), os.close(answer_write)
+            os.close(job_read)
+            os.close(answer_write)
         os.set_blocking(job, False)
         os.set_blocking(answer, False)
         return Child(number, pidfd, job, answer, ended, ceilings)

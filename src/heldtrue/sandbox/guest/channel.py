@@ -1,6 +1,7 @@
 """The two pipes of a run: a job comes in whole, frames go out.
 
-Job: u32be length of a JSON head, the head, then the blobs whose sizes it lists, one after the other. Frame: one letter, u32be length, body.
+Job: u32be length of a JSON head, the head, then the blobs whose sizes it lists, one after the other. Frame: one
+letter, u32be length, body.
 """
 
 from __future__ import annotations

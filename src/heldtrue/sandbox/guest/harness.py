@@ -1,4 +1,4 @@
-"""One run, inside the walls: say that we are ready, read the job, shape the message, call the transform, answer in frames."""
+"""One run, inside the walls: be ready, read the job, shape the message, call the transform, answer in frames."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 from heldtrue.sandbox.guest import channel
 from heldtrue.sandbox.guest.answers import Answers, TransformError
 
-PRELOADED = (
-    "base64", "bisect", "binascii", "calendar", "collections", "collections.abc", "copy", "csv", "ctypes", "dataclasses", "datetime",
-    "decimal", "difflib", "email", "email.message", "email.parser", "email.policy", "email.utils", "encodings.ascii", "encodings.idna",
-    "encodings.latin_1", "encodings.cp1252", "enum", "fractions", "functools", "hashlib", "heapq", "hmac", "html", "html.parser", "io",
-    "itertools", "json", "linecache", "locale", "math", "operator", "pathlib", "random", "re", "secrets", "statistics", "string", "struct",
-    "textwrap", "time", "traceback", "types", "typing", "unicodedata", "urllib.parse", "uuid", "xml.etree.ElementTree", "zlib", "zoneinfo",
-    "quickjs", "fast_mail_parser", "defusedxml", "defusedxml.ElementTree", "pypdf",
-    "heldtrue.sandbox.guest.message", "heldtrue.sandbox.guest.python", "heldtrue.sandbox.guest.javascript",
-)  # fmt: skip
+_WARM = """
+base64 bisect binascii calendar collections.abc copy csv ctypes dataclasses datetime decimal difflib email email.message
+email.parser email.policy email.utils encodings.ascii encodings.idna encodings.latin_1 encodings.cp1252 enum fractions
+functools hashlib heapq hmac html html.parser io itertools json linecache math operator pathlib random re secrets
+statistics string struct textwrap time traceback types typing unicodedata urllib.parse uuid xml.etree.ElementTree zlib
+zoneinfo quickjs fast_mail_parser defusedxml defusedxml.ElementTree pypdf
+heldtrue.sandbox.guest.message heldtrue.sandbox.guest.python heldtrue.sandbox.guest.javascript
+"""
+PRELOADED = tuple(_WARM.split())
 """What a transform may count on without paying for the import; all of it is loaded before the first fork."""
 BUILTIN = {"message": None, "invoice": "heldtrue.sandbox.guest.invoice"}
 """Shipped transforms; None is the identity."""

@@ -33,7 +33,9 @@ PRELUDE = """
     } },
   });
   const heldtrueCall = (payload, context) => {
-    if (typeof globalThis.transform !== "function") throw new Error("the code defines no function transform(payload, context)");
+    if (typeof globalThis.transform !== "function") {
+      throw new Error("the code defines no function transform(payload, context)");
+    }
     const given = globalThis.transform(payload, context);
     if (given instanceof Promise) throw new Error("transform must return its result, not a promise");
     const all = given === undefined || given === null ? [] : given instanceof Many ? given.list : [given];
@@ -43,7 +45,8 @@ PRELUDE = """
       return text;
     }));
   };
-  return (what, payload, context) => what === "call" ? heldtrueCall(payload, context) : JSON.stringify([logs, room <= 0]);
+  const told = () => JSON.stringify([logs, room <= 0]);
+  return (what, payload, context) => what === "call" ? heldtrueCall(payload, context) : told();
 })
 """
 

@@ -1,1 +1,1 @@
-"""The walls, as they are built inside the zygote's interpreter: the standard library only, nothing of the rest of the house."""
+"""The walls, as they are built inside the zygote's interpreter, of the standard library only."""

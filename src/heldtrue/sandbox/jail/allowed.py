@@ -1,7 +1,8 @@
 """The allow-list: which system calls a customer's code may make, and with which arguments.
 
-What is not named answers EPERM: io_uring, keyctl, bpf, perf, ptrace, mount, unshare, setns, userfaultfd, memfd, execve and every
-socket among them. `clone3` answers ENOSYS, because its arguments lie in memory where no filter can read them; libc then uses `clone`.
+What is not named answers EPERM: io_uring, keyctl, bpf, perf, ptrace, mount, unshare, setns, userfaultfd, memfd,
+execve and every socket among them. `clone3` answers ENOSYS, because its arguments lie in memory where no filter can
+read them; libc then uses `clone`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ AF_UNIX, SOCK_STREAM = 1, 1
 """The only pair of sockets: a datagram socket would take an address with each message, and reach whoever listens."""
 
 TERMINAL_AND_FLAGS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
-"""TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX: what `open` and `subprocess` ask; never TIOCSTI nor TIOCLINUX."""
+"""TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX: what `open` and `subprocess` ask; never TIOCSTI nor
+TIOCLINUX.
+"""
 DESCRIPTOR_COMMANDS = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1032)
 """F_DUPFD to F_SETLKW, the locks of open descriptions, F_DUPFD_CLOEXEC, F_GETPIPE_SZ."""
 NAME_ONLY = (15, 16)
@@ -32,7 +35,9 @@ ITSELF = OneOf(0, (0,))
 
 
 def allow_list(machine: str, *, alone: int | None = None) -> bytes:
-    """Return the program for *machine*; with *alone* (a pid), for a process without a pid namespace: no processes, no signals to others."""
+    """Return the program for *machine*; *alone* is the pid of a process without a pid namespace: it may neither fork
+    nor signal others.
+    """
     numbers = BY_MACHINE[machine]
     checks = _checks(alone)
     rules: list[Rule] = []

@@ -1,6 +1,7 @@
 """Assemble classic BPF for seccomp: the few instructions that an allow-list needs, and nothing else.
 
-A program is a list of blocks, one a system call; every block ends in a return, so that no jump reaches further than its block.
+A program is a list of blocks, one a system call; every block ends in a return, so that no jump reaches further than
+its block.
 Source: `linux/filter.h`, `linux/seccomp.h`, seccomp(2).
 """
 
@@ -60,7 +61,9 @@ class Rule:
 
 
 def program(architecture: int, rules: Sequence[Rule], *, default: int) -> bytes:
-    """Return the filter: a foreign architecture or the x32 interface kills, a call without a rule answers errno *default*."""
+    """Return the filter: a foreign architecture or the x32 interface kills, a call without a rule answers errno
+    *default*.
+    """
     lines: list[Instruction] = [
         (LOAD, 0, 0, ARCHITECTURE_AT),
         (EQUAL, 1, 0, architecture),

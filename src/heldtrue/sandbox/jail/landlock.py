@@ -1,4 +1,6 @@
-"""Landlock: files, network and signals denied to a process by its own wish, as far as the kernel knows how (landlock(7))."""
+"""Landlock: files, network and signals denied to a process by its own wish, as far as the kernel knows how
+(landlock(7)).
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def abi() -> int:
 
 
 def restrict(read: Sequence[str], write: Sequence[str], *, files: bool, net: bool, scope: bool) -> None:
-    """Deny everything but reading *read* and changing *write*; every TCP port; signals and abstract sockets of others."""
+    """Deny everything but reading *read* and changing *write*; every TCP port; signals and abstract sockets of
+    others.
+    """
     version = abi()
     if version < 1:
         raise CallError(ctypes.get_errno(), "landlock_create_ruleset")

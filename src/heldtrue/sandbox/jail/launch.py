@@ -1,4 +1,4 @@
-"""Start a zygote: leave root, leave the host's files, and exec a fresh interpreter that has an empty environment and the image alone.
+"""Start a zygote: leave root and the host's files, and exec a fresh interpreter with an empty environment.
 
 Called as `python -c … launch CONTROL`, with one seqpacket socket whose first message says how.
 """

@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass, fields, replace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layers:
-    """Which walls stand; all of them, except in tests of a single one. A namespace brings a user namespace where one is needed to own it."""
+    """Which walls stand; all of them, except in tests of a single one. A namespace brings a user namespace where one
+    is needed to own it.
+    """
 
     service_user: bool = True
     """Leave root before anything else, when started by it."""

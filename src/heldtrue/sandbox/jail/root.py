@@ -1,4 +1,4 @@
-"""The two roots: the zygote's, which is the image and nothing else, and each run's, an empty tmpfs with the image's libraries in it."""
+"""Two roots: the zygote's is the image and nothing else, each run's an empty tmpfs with the image's /usr in it."""
 
 from __future__ import annotations
 
@@ -39,14 +39,16 @@ def enter_image() -> None:
 
 
 def enter_empty(scratch: int, libraries: str) -> None:
-    """Make an empty tmpfs the root, with *libraries* read-only and *scratch* bytes of /tmp in which nothing can be executed."""
+    """Make an empty tmpfs the root, with *libraries* read-only and *scratch* bytes of /tmp in which nothing can be
+    executed.
+    """
     mount(None, "/", None, MS_REC | MS_PRIVATE)
     mount("tmpfs", MOUNT_POINT, "tmpfs", MS_NOSUID | MS_NODEV, "size=64k,nr_inodes=32,mode=755")
     inside = MOUNT_POINT + libraries
-    os.mkdir(inside)
+    os.makedirs(inside)  # noqa: PTH103 - pathlib is not warm
     mount(libraries, inside, None, MS_BIND)
     mount(None, inside, None, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV)
-    os.mkdir(MOUNT_POINT + SCRATCH)
+    os.makedirs(MOUNT_POINT + SCRATCH)  # noqa: PTH103
     options = f"size={scratch},nr_inodes={INODES},mode=700"
     mount("tmpfs", MOUNT_POINT + SCRATCH, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options)
     mount(None, MOUNT_POINT, None, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)

@@ -1,11 +1,11 @@
-"""The order in which the walls go up around a run. Each step names itself in its error, so that a missing layer has a readable reason."""
+"""The order in which the walls go up around a run; each step names itself in its error."""
 
 from __future__ import annotations
 
 import os
 import resource
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -37,7 +37,7 @@ class Ceilings:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What the walls stand on: the host's /proc, who we are outside, where the image's libraries lie, what must stay open."""
+    """What the walls stand on: the host's /proc, who we are outside, where the image's /usr is, what stays open."""
 
     proc: int
     outer_uid: int
@@ -47,7 +47,7 @@ class Ground:
 
 
 @contextmanager
-def wall(layer: str) -> Iterator[None]:
+def wall(layer: str) -> Generator[None]:
     """Turn what goes wrong within into an error that names *layer*."""
     try:
         yield
@@ -59,8 +59,8 @@ def namespaces(layers: Layers, *, privileged: bool) -> int:
     """Return the flags of `clone`; without privilege a namespace needs a user namespace to own it."""
     flags = 0
     for wanted, flag in (
-        (layers.pid, calls.NEW_PID), (layers.mount, calls.NEW_NS), (layers.net, calls.NEW_NET), (layers.ipc, calls.NEW_IPC),
-        (layers.uts, calls.NEW_UTS), (layers.cgroup_ns, calls.NEW_CGROUP),
+        (layers.pid, calls.NEW_PID), (layers.mount, calls.NEW_NS), (layers.net, calls.NEW_NET),
+        (layers.ipc, calls.NEW_IPC), (layers.uts, calls.NEW_UTS), (layers.cgroup_ns, calls.NEW_CGROUP),
     ):  # fmt: skip
         flags |= flag if wanted else 0
     if layers.user or (flags and not privileged):
@@ -96,7 +96,7 @@ def build(layers: Layers, ceilings: Ceilings, ground: Ground, flags: int) -> Non
 
 
 def _signals(layers: Layers) -> None:
-    """Ask to die with the zygote, after the capabilities went: a change of credentials would take the wish back, silently."""
+    """Ask to die with the zygote, after the capabilities went: their change takes the wish back, silently."""
     if layers.death_signal:
         with wall("death signal"):
             calls.prctl(calls.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -147,7 +147,7 @@ def limit(ceilings: Ceilings) -> None:
 
 
 def address_space() -> int:
-    """Return how many bytes the warm interpreter has mapped already; known from the zygote, because a run sees no /proc."""
+    """Return how many bytes the warm interpreter has mapped; the zygote looked, because a run sees no /proc."""
     return _MAPPED[0]
 
 

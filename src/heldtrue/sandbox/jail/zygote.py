@@ -1,7 +1,8 @@
 """The zygote: a warm interpreter that forks jailed children and never reads a byte of anybody's data.
 
-On its control socket (seqpacket, JSON) it takes `{"spawn": number, "ceilings": {…}}` with two descriptors, the job's and the
-answer's pipe, and gives `{"spawned": number}` with the child's pidfd, then `{"exited": number, "status", "cpu_ms", "peak"}`.
+On its control socket (seqpacket, JSON) it takes `{"spawn": number, "ceilings": {…}}` with two descriptors, the job's
+and the answer's pipe, and gives `{"spawned": number}` with the child's pidfd, then
+`{"exited": number, "status", "cpu_ms", "peak"}`.
 The end of the socket is the end of the zygote, and by their death signal of every child.
 """
 
@@ -61,11 +62,13 @@ class Zygote:
             pid, pidfd = calls.clone(flags)
         except calls.CallError as error:
             self.tell({"failed": "namespaces", "why": str(error), "number": number})
-            os.close(job), os.close(answer)
+            os.close(job)
+            os.close(answer)
             return None
         if pid == 0:
             self.become(asked, job, answer, flags)
-        os.close(job), os.close(answer)
+        os.close(job)
+        os.close(answer)
         self.children[pidfd] = (number, pid)
         socket.send_fds(self.channel, [json.dumps({"spawned": number}).encode()], [pidfd])
         return pidfd
