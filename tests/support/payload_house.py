@@ -24,6 +24,7 @@ from heldtrue.capabilities.intake.model import Limits
 from heldtrue.capabilities.intake.objects import LocalObjects, ObjectStore
 from heldtrue.capabilities.intake.routes import IntakeServices
 from heldtrue.capabilities.intake.routes import routes as intake_routes
+from heldtrue.capabilities.intake.scanning import Scanner
 from heldtrue.capabilities.keystore.actions import Signers, ensure_signing_keys, sequencer
 from heldtrue.capabilities.outputs.routes import routes as output_routes
 from heldtrue.capabilities.receipts import actions as receipts
@@ -108,11 +109,13 @@ class PayloadHouse:
         return [path for path in (self.directory / "objects").rglob("*") if path.is_file()]
 
 
-def payload_routes(objects: ObjectStore, limits: Limits, allow: AllowList) -> list[Route]:
+def payload_routes(
+    objects: ObjectStore, limits: Limits, allow: AllowList, scanner: Scanner | None = None
+) -> list[Route]:
     """The routes as the product wires them."""
     erasures = (receipts.forget, deliveries.end_deliveries, runs.forget)
     return [
-        *intake_routes(IntakeServices(objects=objects, limits=limits, erasures=erasures)),
+        *intake_routes(IntakeServices(objects=objects, limits=limits, scanner=scanner, erasures=erasures)),
         *receipt_routes(ReceiptServices(objects=objects)),
         *delivery_routes(DeliveryServices(allow=allow)),
         *output_routes(objects),
@@ -137,13 +140,15 @@ def build_payload_house(
     allow: AllowList = LOOPBACK,
     objects: ObjectStore | None = None,
     log: Path | None = None,
+    scanner: Scanner | None = None,
     **outgoing: Any,
 ) -> PayloadHouse:
     """Return *plain* with everything a payload needs, and a new organisation with its administrator."""
     store = objects or LocalObjects(directory / "objects")
     database = plain.database
     house = plain.served(
-        *payload_routes(store, limits or Limits(), allow), resolve_link=partial(receipts.resolve_link, database)
+        *payload_routes(store, limits or Limits(), allow, scanner),
+        resolve_link=partial(receipts.resolve_link, database),
     )
     ports = house.ports
     services = WorkerServices(

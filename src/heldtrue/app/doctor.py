@@ -14,6 +14,7 @@ from pathlib import Path
 
 from heldtrue.app import boot, clockmark, instance, listener
 from heldtrue.app.doctor_edge import examine_edge
+from heldtrue.app.doctor_scanning import examine_scanning
 from heldtrue.app.findings import Finding, Level
 from heldtrue.app.instance import DataDir, Identity
 from heldtrue.app.maintenance import settings_of
@@ -40,6 +41,7 @@ def examine(path: Path, config: Path | None) -> Iterator[Finding]:
         return
     yield from _judge_settings(settings)
     yield from examine_edge(settings.edge)
+    yield from examine_scanning(settings.scan)
     try:
         identity = instance.load(data)
     except SettingsError as error:

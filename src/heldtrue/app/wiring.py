@@ -13,6 +13,7 @@ from heldtrue.app.metrics import WebMetrics
 from heldtrue.app.publication import trust_services
 from heldtrue.app.services import Services, services
 from heldtrue.app.settings_leaks import reporters
+from heldtrue.app.settings_scanning import scanner
 from heldtrue.app.web import Asgi
 from heldtrue.capabilities.access.leaks import routes as leak_routes
 from heldtrue.capabilities.access.minting import SessionServices
@@ -71,6 +72,7 @@ def table(parts: Services) -> list[Route]:
             IntakeServices(
                 objects=parts.objects,
                 limits=IntakeLimits(body=settings.limits.body_bytes, attachments=settings.limits.attachments),
+                scanner=scanner(settings.scan),
                 erasures=(receipts.forget, deliveries.end_deliveries),
             )
         ),

@@ -152,6 +152,7 @@ def get_payload(op: Operation, asked: ThePayload) -> PayloadView:
         sha256=meta and meta.sha256,
         jcs_sha256=meta and meta.jcs_sha256,
         tls=meta and meta.tls,
+        scan=meta and meta.scan,
         attachments=attachments,
     )
 

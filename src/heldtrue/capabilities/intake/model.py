@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from heldtrue.capabilities.intake.scanning import Scanned
 from heldtrue.crypto.canonical import canonicalize_entry
 from heldtrue.crypto.digest import sha256
 from heldtrue.crypto.keyring import OBJECT
@@ -84,6 +85,8 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True):
     """An attachment's own name."""
     tls: Tls | None = None
     request: str | None = None
+    scan: Scanned | None = None
+    """What the virus scanner came to; None where none is configured. A payload's own tells of its attachments too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +199,8 @@ class PayloadView(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str | None
     jcs_sha256: str | None
     tls: Tls | None
+    scan: Scanned | None
+    """`clean`, or `unavailable` where it was accepted although the virus scanner gave no verdict; null without one."""
     attachments: list[AttachmentView]
 
 

@@ -27,6 +27,7 @@ from heldtrue.capabilities.intake.model import (
     Tls,
 )
 from heldtrue.capabilities.intake.objects import ObjectStore
+from heldtrue.capabilities.intake.scanning import Scanner
 from heldtrue.capabilities.intake.stream import Intake, is_multipart
 from heldtrue.crypto.sealing import DataKey
 from heldtrue.db.tx import OutcomeUnknownError
@@ -47,6 +48,7 @@ class IntakeServices:
 
     objects: ObjectStore
     limits: Limits = field(default_factory=Limits)
+    scanner: Scanner | None = None
     erasures: Sequence[Erasure] = ()
     """What other capabilities forget with a payload."""
 
@@ -61,7 +63,13 @@ def routes(services: IntakeServices) -> list[Route]:
         payload = PayloadId.new(now, exchange.entropy)
         origin = Origin(exchange.actor.tenant, exchange.actor.environment, payload)
         intake = Intake(
-            services.objects, key, origin, services.limits, entropy=exchange.entropy, run=exchange.in_thread
+            services.objects,
+            key,
+            origin,
+            services.limits,
+            entropy=exchange.entropy,
+            run=exchange.in_thread,
+            scanner=services.scanner,
         )
         taken = await take(intake, exchange, services.limits)
         exchange.body_digest = taken.digest()
@@ -71,9 +79,9 @@ def routes(services: IntakeServices) -> list[Route]:
         def act(op: Operation) -> Answer:
             nonlocal accepted
             accepted = True
-            return Answer(
-                body=accept(op, payload, key, taken, tls=tls, source="http"), detail={"size": taken.body.size}
-            )
+            scanned = {} if taken.body.meta.scan is None else {"scan": taken.body.meta.scan}
+            body = accept(op, payload, key, taken, tls=tls, source="http")
+            return Answer(body=body, detail={"size": taken.body.size, **scanned})
 
         try:
             answer = await exchange.transact(act, group=taken.is_one_row)
@@ -181,7 +189,8 @@ def routes(services: IntakeServices) -> list[Route]:
 async def take(intake: Intake, exchange: Exchange, limits: Limits) -> Taken:
     """Return what came, hashed and sealed: a small body at once, any other as it streams."""
     content_type, length = exchange.headers.get("content-type"), exchange.content_length
-    if length is None or length > min(SMALL, limits.body, limits.inline // 2) or is_multipart(content_type):
+    small = length is not None and length <= min(SMALL, limits.body, limits.inline // 2)
+    if length is None or not small or intake.scans or is_multipart(content_type):
         return await intake.take(content_type, exchange.body(limits.body))
     return intake.take_small(content_type, await exchange.whole_body(length))
 

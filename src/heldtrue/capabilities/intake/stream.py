@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from typing import Protocol, TypeVar
+
+import msgspec
 
 from heldtrue.capabilities.intake.model import JsonTooLargeError, Limits, Meta, Origin, Part, PartsError, Taken
 from heldtrue.capabilities.intake.multipart import PartBegins, PartEnds, content_type_of, parts
 from heldtrue.capabilities.intake.objects import ObjectStore, ObjectWriter
+from heldtrue.capabilities.intake.scanning import Scan, Scanned, Scanner
 from heldtrue.crypto.canonical_fast import canonical_form
 from heldtrue.crypto.digest import sha256
 from heldtrue.crypto.sealing import Context, DataKey, Opener, Sealer
@@ -112,8 +116,18 @@ class Intake:
     """One request body on its way in: a plain one, or a multipart one with attachments."""
 
     def __init__(
-        self, store: ObjectStore, key: DataKey, origin: Origin, limits: Limits, *, entropy: Entropy, run: RunBlocking
+        self,
+        store: ObjectStore,
+        key: DataKey,
+        origin: Origin,
+        limits: Limits,
+        *,
+        entropy: Entropy,
+        run: RunBlocking,
+        scanner: Scanner | None = None,
     ) -> None:
+        self._scanner = scanner
+        self._scan: Scan | None = None
         self._store = store
         self._key = key
         self._origin = origin
@@ -138,14 +152,21 @@ class Intake:
             await self.discard()
             raise
 
+    @property
+    def scans(self) -> bool:
+        """Whether what comes is scanned, which only `take` does."""
+        return self._scanner is not None
+
     def take_small(self, content_type: str | None, body: bytes) -> Taken:
-        """Return what `take` would of a *body* that is no multipart and stays in its row, without a thread."""
+        """Return what `take` would of a *body* that is no multipart, stays in its row and is not scanned."""
         sink = self._sink(0, content_type or content_type_of(content_type)[0])
         sink.write(body)
         return Taken(body=sink.finish())
 
     async def discard(self) -> None:
         """Remove everything that this intake wrote to the store."""
+        if self._scan is not None:
+            await self._scan.close()
         sinks, self._sinks = self._sinks, []
         for sink in sinks:
             try:
@@ -154,10 +175,27 @@ class Intake:
                 continue  # the store is away: what it keeps has no row, and the sweep removes it after 24 hours
 
     async def _take_whole(self, content_type: str, body: AsyncIterator[bytes]) -> Part:
-        sink = self._sink(0, content_type)
+        sink = await self._begin(0, content_type)
         async for batch in _batches(body):
-            await self._run(lambda batch=batch: sink.write(batch))
-        return await self._run(sink.finish)
+            await self._write(sink, batch)
+        return await self._finish(sink, None)
+
+    async def _begin(self, ordinal: int, content_type: str) -> PartSink:
+        """Return where a part goes; with a scanner configured, a stream of its own for it."""
+        if self._scanner is not None:
+            self._scan = await self._scanner.begin()
+        return self._sink(ordinal, content_type)
+
+    async def _write(self, sink: PartSink, data: bytes) -> None:
+        await self._run(lambda: sink.write(data))
+        if self._scan is not None:
+            await self._scan.feed(data)
+
+    async def _finish(self, sink: PartSink, label: str | None) -> Part:
+        """Return the part with its verdict; malware, and by the setting a scanner that is away, raise."""
+        scanned = None if self._scan is None else await self._scan.finish()
+        part = await self._run(lambda: sink.finish(label))
+        return _told(part, scanned)
 
     async def _take_parts(self, boundary: str, body: AsyncIterator[bytes], *, named: bool) -> Taken:
         """Take each part in turn: the one named `payload` is the body, or the first where none has that name."""
@@ -175,12 +213,12 @@ class Intake:
                 if ordinal > self._limits.attachments + (1 if first_unsure else 0):
                     raise PartsError(f"more than {self._limits.attachments} attachments")
                 label = None if is_body else event.filename or event.name
-                sink = self._sink(ordinal, event.content_type)
+                sink = await self._begin(ordinal, event.content_type)
                 seen += 1
             elif isinstance(event, PartEnds) and sink is not None:
-                found[ordinal] = await self._run(lambda sink=sink, label=label: sink.finish(label))
+                found[ordinal] = await self._finish(sink, label)
             elif isinstance(event, bytes) and sink is not None:
-                await self._run(lambda sink=sink, event=event: sink.write(event))
+                await self._write(sink, event)
         if not found:
             raise PartsError("the multipart body has no parts")
         if 0 not in found:
@@ -188,7 +226,8 @@ class Intake:
         attachments = [found[number] for number in sorted(found) if number]
         if len(attachments) > self._limits.attachments:
             raise PartsError(f"more than {self._limits.attachments} attachments")
-        return Taken(body=found[0], attachments=attachments)
+        unsure = any(part.meta.scan == "unavailable" for part in attachments)
+        return Taken(body=_told(found[0], "unavailable") if unsure else found[0], attachments=attachments)
 
     async def _promote_first(self, found: dict[int, Part]) -> dict[int, Part]:
         """Make the first part the body: no part was named `payload`, which is known only at the end.
@@ -209,7 +248,7 @@ class Intake:
         sink = self._sink(ordinal - 1, part.meta.content_type)
         for piece in opened(self._store, part, self._key, self._origin.body(ordinal)):
             sink.write(piece)
-        return sink.finish(part.meta.name if ordinal > 1 else None)
+        return _told(sink.finish(part.meta.name if ordinal > 1 else None), part.meta.scan)
 
     def _sink(self, ordinal: int, content_type: str) -> PartSink:
         sink = PartSink(
@@ -232,6 +271,11 @@ def opened(store: ObjectStore, part: Part, key: DataKey, context: Context) -> It
             yield piece
     if last := opener.finish():
         yield last
+
+
+def _told(part: Part, scanned: Scanned | None) -> Part:
+    """Return *part* with what the scanner came to."""
+    return part if scanned is None else replace(part, meta=msgspec.structs.replace(part.meta, scan=scanned))
 
 
 def _checked(content_type: str) -> str:

@@ -1,0 +1,98 @@
+"""Run a customer's JavaScript in QuickJS. Nothing of Python can be called from it: what goes in and out is JSON."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+import quickjs
+
+from heldtrue.sandbox.guest.answers import Answers, TransformError
+
+STACK = 1 << 20
+PRELUDE = """
+(function (files, room) {
+  const logs = [];
+  const shown = (v) => typeof v === "string" ? v : v instanceof Error ? String(v) : JSON.stringify(v) ?? String(v);
+  const log = (...values) => {
+    if (room <= 0) return;
+    const line = values.map(shown).join(" ");
+    room -= line.length + 1;
+    logs.push(room < 0 ? line.slice(0, line.length + room + 1) : line);
+  };
+  class Many { constructor(list) { this.list = Array.from(list); } }
+  Object.defineProperties(globalThis, {
+    log: { value: log },
+    console: { value: Object.freeze({ log, info: log, warn: log, error: log, debug: log }) },
+    many: { value: (list) => new Many(list) },
+    attachment: { value: (ref) => {
+      if (!Object.hasOwn(files, ref)) throw new Error("there is no attachment " + JSON.stringify(ref));
+      return files[ref];
+    } },
+  });
+  const heldtrueCall = (payload, context) => {
+    if (typeof globalThis.transform !== "function") {
+      throw new Error("the code defines no function transform(payload, context)");
+    }
+    const given = globalThis.transform(payload, context);
+    if (given instanceof Promise) throw new Error("transform must return its result, not a promise");
+    const all = given === undefined || given === null ? [] : given instanceof Many ? given.list : [given];
+    return JSON.stringify(all.map((each) => {
+      const text = JSON.stringify(each);
+      if (text === undefined) throw new Error("what transform returned is not JSON");
+      return text;
+    }));
+  };
+  const told = () => JSON.stringify([logs, room <= 0]);
+  return (what, payload, context) => what === "call" ? heldtrueCall(payload, context) : told();
+})
+"""
+
+
+def run(
+    code: bytes, payload: dict[str, Any], context: dict[str, Any], attachment: Callable[[str], bytes],
+    limits: dict[str, int], answers: Answers,
+) -> None:  # fmt: skip
+    """Evaluate *code*, call its transform and give what it returns."""
+    engine = quickjs.Context()
+    engine.set_memory_limit(limits["memory"])
+    engine.set_max_stack_size(STACK)
+    engine.set_time_limit(limits["cpu_seconds"])
+    refs = ["raw", *(each["ref"] for each in payload["attachments"] if each.get("size") is not None)]
+    files = {ref: base64.b64encode(attachment(ref)).decode() for ref in refs}
+    offered = engine.eval(PRELUDE)(engine.parse_json(json.dumps(files)), limits["log_bytes"])
+    del files
+    try:
+        engine.eval(code.decode("utf-8-sig"))
+        given = offered("call", *(engine.parse_json(json.dumps(each)) for each in (payload, context)))
+    except (quickjs.JSException, UnicodeDecodeError) as error:
+        raise _told(error, limits) from error
+    finally:
+        engine.set_time_limit(1)
+        _logged(offered, answers)
+    for document in json.loads(given):
+        answers.give_document(document.encode())
+
+
+def _logged(offered: Callable[[str], str], answers: Answers) -> None:
+    try:
+        lines, cut = json.loads(offered("logs"))
+    except quickjs.JSException:
+        return  # out of memory or out of stack: the outcome says so
+    for line in lines:
+        answers.log(str(line))
+    if cut:
+        answers.cut()
+
+
+def _told(error: Exception, limits: dict[str, int]) -> TransformError:
+    text = str(error).strip()
+    if "InternalError: interrupted" in text:
+        return TransformError(f"the transform used more than {limits['cpu_seconds']} s of processor time", "timeout")
+    if "out of memory" in text or text == "null":
+        return TransformError("the transform used more memory than it may", "memory")
+    lines = text.replace("<input>", "<transform>").splitlines()
+    theirs = next((index for index, line in enumerate(lines) if "at heldtrueCall " in line), len(lines))
+    return TransformError("\n".join(line for line in lines[:theirs] if "at <anonymous>" not in line)[:4000])
