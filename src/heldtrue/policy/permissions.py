@@ -31,6 +31,8 @@ class Permission(StrEnum):
     CLAIM_RUN = "claim.run"
     UPSTREAM_KEY_MANAGE = "upstream.key.manage"
     PROBE_RECORD = "probe.record"
+    ADDRESS_WRITE = "address.write"
+    ADDRESS_READ = "address.read"
 
 
 @unique
@@ -51,6 +53,7 @@ _READS = frozenset(
         Permission.ENDPOINT_READ,
         Permission.DELIVERY_READ,
         Permission.RECEIPT_READ,
+        Permission.ADDRESS_READ,
     }
 )
 
@@ -77,6 +80,7 @@ GRANTS: dict[Role, frozenset[Permission]] = {
         Permission.PAYLOAD_SEND,
         Permission.PAYLOAD_ERASE,
         Permission.ENDPOINT_WRITE,
+        Permission.ADDRESS_WRITE,
         Permission.DELIVERY_REPLAY,
         Permission.AUDIT_READ,
     },
