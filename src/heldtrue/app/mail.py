@@ -54,7 +54,7 @@ def listening(home: Home) -> Generator[MailListeners]:
 def children(
     ground: Ground, listeners: MailListeners, certificate: Callable[[], Certificate], leave: Callable[[], None]
 ) -> list[Child]:
-    """Return the mail process where mail is taken; *certificate* is asked at each fork, *leave* closes what is not its."""
+    """Return the mail process where mail is taken; *certificate* is asked at each fork, *leave* closes the rest."""
     if not ground.home.settings.mail.opens:
         return []
 
