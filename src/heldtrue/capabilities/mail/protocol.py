@@ -35,6 +35,7 @@ NEVER = frozenset({"AUTH", "VRFY", "EXPN", "HELP", "BDAT", "BURL", "ETRN", "ATRN
 """Commands that exist and are not here: nobody logs in, asks about addresses, or has mail passed on."""
 QUIET_SECONDS = 0.2
 LINGER_SECONDS = 2.0
+CLOSE_SECONDS = 3.0
 LINGER_BYTES = 1024 * 1024
 """What is read and forgotten after a last reply, so that the reply arrives before the connection is reset."""
 
@@ -88,9 +89,8 @@ class StrictSmtp(SMTP):
         reason = self._office.guard.enter(self._peer)
         if reason is not None:
             self._office.count(self._peer, reason)
-            if not self._implicit:
-                await self._last_words("421 4.7.0 too many connections, come back later")
-            self._link.close()
+            await self._last_words("421 4.7.0 too many connections, come back later")
+            self._end()
             return
         self._office.talks.add(self)
         try:
@@ -109,16 +109,21 @@ class StrictSmtp(SMTP):
         finally:
             self._office.talks.discard(self)
             self._office.guard.leave(self._peer)
-            self._link.close()
+            self._end()
 
     def dismiss(self) -> None:
         """End a conversation in which no message is under way: the process ends."""
         self._writer.write(b"421 4.3.2 closing down, come back soon\r\n")
+        self._end()
+
+    def _end(self) -> None:
+        """Close; who does not answer our goodbye is cut off."""
         self._link.close()
+        asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._link.abort)
 
     async def _converse(self) -> None:
         if self._implicit:
-            await self._encrypt()
+            self._note_encryption()
         await self._hear_silence()
         await self._say(f"220 {self._terms.hostname} ESMTP")
         while not self._office.closing:
@@ -211,10 +216,13 @@ class StrictSmtp(SMTP):
         await self._writer.start_tls(self._office.context, ssl_handshake_timeout=self._terms.handshake_seconds)
         self.transport = self._writer.transport
         self._stream._transport = self._writer.transport  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue] - its flow control, which start_tls leaves behind
+        self._note_encryption()
+        self._wire.drop()
+
+    def _note_encryption(self) -> None:
         inner: ssl.SSLObject = self._writer.get_extra_info("ssl_object")
         cipher = inner.cipher()
         self._tls = Tls(inner.version(), None if cipher is None else cipher[0])
-        self._wire.drop()
 
     # ------------------------------------------------------------ greetings
 

@@ -13,6 +13,7 @@ from heldtrue.capabilities.mail.protocol import StrictSmtp
 
 GRACE = 10.0
 """Seconds that messages under way get after a stop was asked for."""
+BACKLOG = 512
 LOOK = 0.05
 OLDEST = ssl.TLSVersion.TLSv1_2
 
@@ -40,7 +41,11 @@ class MailServer:
         loop = asyncio.get_running_loop()
         for bound, implicit in self._sockets:
             make = partial(StrictSmtp, self._office, implicit=implicit)
-            self._servers.append(await loop.create_server(make, sock=bound, backlog=512))
+            seconds = self._office.terms.handshake_seconds if implicit else None
+            context = self._office.context if implicit else None
+            self._servers.append(
+                await loop.create_server(make, sock=bound, backlog=BACKLOG, ssl=context, ssl_handshake_timeout=seconds)
+            )
         self._counting = loop.create_task(self._office.keep_counts())
 
     async def stop(self, grace: float = GRACE) -> None:
