@@ -17,13 +17,14 @@ from types import FrameType
 import msgspec
 import orjson
 
-from heldtrue.app import boot, claims, clockmark, edge, first, instance, listener, preload, web, wiring, worker
+from heldtrue.app import boot, claims, clockmark, edge, first, instance, listener, mail, preload, web, wiring, worker
 from heldtrue.app.boot import Ground, Home, Say
 from heldtrue.app.first import Prepared
 from heldtrue.app.listener import CertificateFiles
 from heldtrue.app.processes import Child, Ready
 from heldtrue.app.settings import Destinations, Settings
 from heldtrue.app.settings_edge import Edge
+from heldtrue.app.settings_mail import Mail
 from heldtrue.app.supervisor import Supervisor
 from heldtrue.crypto.tls import ensure_local_authority
 from heldtrue.db import migrate
@@ -58,7 +59,11 @@ def up(settings: Settings, path: Path, *, demo: bool, say: Say, serving: Callabl
     try:
         if demo:
             home = _with_demo(home)
-        with contextlib.closing(listener.bind(*settings.address)) as socket_, edge.listening(home) as doors:
+        with (
+            contextlib.closing(listener.bind(*settings.address)) as socket_,
+            edge.listening(home) as doors,
+            mail.listening(home) as post,
+        ):
             files = boot.certificate_files(home)
             certificate = files.read()
             preload.everything(home.settings)
@@ -72,13 +77,23 @@ def up(settings: Settings, path: Path, *, demo: bool, say: Say, serving: Callabl
                 def serve(ready: Ready) -> int:
                     preload.tell_late_imports()
                     doors.close()
+                    post.close()
                     make_app, close = wiring.web(ground)
                     return web.serve(make_app, socket_, supervisor.certificate, ready, close)
+
+                def leave_all_but_mail() -> None:
+                    socket_.close()
+                    doors.close()
+
+                def leave_all_but_edge() -> None:
+                    socket_.close()
+                    post.close()
 
                 def work(ready: Ready) -> int:
                     preload.tell_late_imports()
                     socket_.close()
                     doors.close()
+                    post.close()
                     return worker.work(ground, ready, claims.attacks if home.settings.claims else None)
 
                 supervisor = Supervisor(
@@ -86,7 +101,8 @@ def up(settings: Settings, path: Path, *, demo: bool, say: Say, serving: Callabl
                     children=[
                         Child("worker", work, home.account),
                         Child("web", serve, home.account, serves=True),
-                        *edge.children(ground, doors, lambda: supervisor.certificate, socket_.close),
+                        *edge.children(ground, doors, lambda: supervisor.certificate, leave_all_but_edge),
+                        *mail.children(ground, post, lambda: supervisor.certificate, leave_all_but_mail),
                     ],
                     certificates=files,
                     certificate=certificate,
@@ -137,7 +153,15 @@ def _announce(home: Home, prepared: Prepared, *, demo: bool) -> Serving:
         pin=prepared.pin,
         first=home.first,
         demo=demo,
-        doors=_doors(home.settings.edge),
+        doors=(*_doors(home.settings.edge), *_posts(home.settings.mail)),
+    )
+
+
+def _posts(settings: Mail) -> tuple[str, ...]:
+    return tuple(
+        f"Mail for @{settings.domain} comes in at {where}, {how}."
+        for where, how in ((settings.listen, "after STARTTLS"), (settings.implicit_tls, "over TLS from the start"))
+        if where is not None
     )
 
 

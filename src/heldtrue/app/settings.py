@@ -15,6 +15,7 @@ import msgspec
 
 from heldtrue.app.settings_edge import Edge, host_and_port
 from heldtrue.app.settings_leaks import Leaks
+from heldtrue.app.settings_mail import Mail
 from heldtrue.app.settings_scanning import Scan
 from heldtrue.kernel.errors import SettingsError
 
@@ -87,6 +88,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     edge: Edge = Edge()
     leaks: Leaks = Leaks()
     scan: Scan = Scan()
+    mail: Mail = Mail()
 
     def __post_init__(self) -> None:
         parse_listen(self.listen)

@@ -13,6 +13,7 @@ from heldtrue.app.metrics import WebMetrics
 from heldtrue.app.publication import trust_services
 from heldtrue.app.services import Services, services
 from heldtrue.app.settings_leaks import reporters
+from heldtrue.app.settings_mail import mail_domain
 from heldtrue.app.settings_scanning import scanner
 from heldtrue.app.web import Asgi
 from heldtrue.capabilities.access.leaks import routes as leak_routes
@@ -32,6 +33,8 @@ from heldtrue.capabilities.intake.routes import routes as intake_routes
 from heldtrue.capabilities.keystore.routes import routes as keystore_routes
 from heldtrue.capabilities.ledger import actions as ledger
 from heldtrue.capabilities.ledger.routes import routes as ledger_routes
+from heldtrue.capabilities.mail.routes import MailRoutes
+from heldtrue.capabilities.mail.routes import routes as mail_routes
 from heldtrue.capabilities.probe.actions import ProbeServices
 from heldtrue.capabilities.probe.routes import routes as probe_routes
 from heldtrue.capabilities.receipts import actions as receipts
@@ -82,6 +85,7 @@ def table(parts: Services) -> list[Route]:
                 allow=parts.allow, outgoing=Outgoing(allow=parts.allow, authorities=parts.ground.home.authorities)
             )
         ),
+        *mail_routes(MailRoutes(domain=mail_domain(settings.mail))),
         *ledger_routes(parts.ground.home.data.log),
         *keystore_routes(parts.database, parts.ground.home.clock),
         *upstream_routes(parts.ground.home.platform),

@@ -159,6 +159,12 @@ class SessionId(Id):
     prefix = "ses"
 
 
+class AddressId(Id):
+    """A mail address that an organisation's environment receives at."""
+
+    prefix = "adr"
+
+
 class CryptoKeyId(Id):
     """A key of the keystore: tenant key, object key or signing key."""
 

@@ -36,6 +36,8 @@ class Permission(StrEnum):
     CLAIM_RUN = "claim.run"
     UPSTREAM_KEY_MANAGE = "upstream.key.manage"
     PROBE_RECORD = "probe.record"
+    ADDRESS_WRITE = "address.write"
+    ADDRESS_READ = "address.read"
 
 
 @unique
@@ -58,6 +60,7 @@ _READS = frozenset(
         Permission.RECEIPT_READ,
         Permission.TRANSFORM_READ,
         Permission.FLOW_READ,
+        Permission.ADDRESS_READ,
     }
 )
 
@@ -84,6 +87,7 @@ GRANTS: dict[Role, frozenset[Permission]] = {
         Permission.PAYLOAD_SEND,
         Permission.PAYLOAD_ERASE,
         Permission.ENDPOINT_WRITE,
+        Permission.ADDRESS_WRITE,
         Permission.DELIVERY_REPLAY,
         Permission.TRANSFORM_WRITE,
         Permission.FLOW_WRITE,

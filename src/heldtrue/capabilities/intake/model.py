@@ -73,6 +73,47 @@ class Tls(msgspec.Struct, frozen=True):
     cipher: str | None
 
 
+class MailSignature(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of checking one DKIM signature (RFC 8601, section 2.7.1)."""
+
+    result: str
+    domain: str | None = None
+    selector: str | None = None
+    key_bits: int | None = None
+    reason: str | None = None
+
+
+class MailMeta(msgspec.Struct, frozen=True, kw_only=True):
+    """The envelope of a message that came by mail, and what was found out about its sender before it was parsed."""
+
+    sender: str
+    """The envelope's MAIL FROM, without brackets; empty for a notification (RFC 5321, section 4.5.5)."""
+    recipients: tuple[str, ...]
+    """The envelope's RCPT TO, as they were written."""
+    addresses: tuple[str, ...]
+    """The ids of these addresses."""
+    labels: tuple[str, ...]
+    """Their labels, without those that have none."""
+    helo: str
+    client: str
+    """The address that the message came from."""
+    smtputf8: bool = False
+    spf: str = "none"
+    """pass, fail, softfail, neutral, none, permerror or temperror (RFC 8601, section 2.7.2)."""
+    dkim: tuple[MailSignature, ...] = ()
+    dmarc: str = "none"
+    """pass, fail, none, permerror or temperror (RFC 7489, section 11.2)."""
+    dmarc_policy: str | None = None
+    """What the domain in From asks for: none, quarantine or reject."""
+    arc: str = "none"
+    """pass, fail or none (RFC 8617, section 5.2)."""
+    from_domain: str | None = None
+    outcome: Literal["accepted", "flagged"] = "accepted"
+    """What the addresses' policy made of it; what is refused is not kept."""
+    flags: tuple[str, ...] = ()
+    """Closed words for what a reader should know, as `duplicate-from`, `dkim-length`, `dkim-short-key`."""
+
+
 class Meta(msgspec.Struct, frozen=True, kw_only=True):
     """What is sealed beside a payload's or an attachment's bytes."""
 
@@ -87,6 +128,8 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True):
     request: str | None = None
     scan: Scanned | None = None
     """What the virus scanner came to; None where none is configured. A payload's own tells of its attachments too."""
+    mail: MailMeta | None = None
+    """None for what came another way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

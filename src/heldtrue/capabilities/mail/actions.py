@@ -1,0 +1,97 @@
+"""What can be done with mail addresses: create, list, revoke; and find the one that a recipient names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from heldtrue.capabilities.mail import store
+from heldtrue.capabilities.mail.model import (
+    AddressConfig,
+    AddressRevoked,
+    AddressView,
+    CreateAddress,
+    ListAddresses,
+    Mailbox,
+    MailOffError,
+    NoSuchAddressError,
+    Policy,
+    TheAddress,
+    local_digest,
+    new_local_part,
+)
+from heldtrue.db.tx import Database
+from heldtrue.http.pagination import Listing, listing
+from heldtrue.kernel.ids import AddressId, TenantId
+from heldtrue.op import Operation
+
+PURPOSE = "mail"
+"""The purpose of the tenant key that an address is sealed under."""
+
+
+def create_address(op: Operation, asked: CreateAddress, domain: str | None) -> AddressView:
+    """Give the environment a new address below *domain*; raise `MailOffError` where no mail is taken."""
+    if domain is None:
+        raise MailOffError
+    address = AddressId.new(op.now, op.entropy)
+    config = AddressConfig(local=new_local_part(op.entropy), label=asked.label, description=asked.description)
+    sealed = op.keys.seal(PURPOSE, "mail_addresses", "config", str(address.value), msgspec.json.encode(config))
+    policy = asked.policy
+    row = store.AddressRow(
+        address.value, sealed, policy.spf, policy.dkim, policy.dmarc, state="active", created_at=op.now, revoked_at=None
+    )
+    store.insert(op.tx, op.tenant.value, op.environment, local_digest(config.local), row)
+    return _view(op, row, domain)
+
+
+def list_addresses(op: Operation, asked: ListAddresses, domain: str | None) -> Listing[AddressView]:
+    """List the environment's addresses, newest first."""
+    rows = store.addresses(op.tx, asked.after(), asked.state, asked.limit + 1)
+    return listing(rows, asked, lambda row: _view(op, row, domain), lambda row: row.address_id)
+
+
+def revoke_address(op: Operation, asked: TheAddress) -> AddressRevoked:
+    """Take nothing at the address any more, from the next recipient on; what came stays."""
+    address = AddressId.parse(asked.address_id)
+    row = store.lock(op.tx, address.value)
+    if row is None:
+        raise NoSuchAddressError
+    if row.revoked_at is None:
+        store.revoke(op.tx, address.value, op.now)
+    return AddressRevoked(id=str(address), state="revoked", revoked_at=row.revoked_at or op.now)
+
+
+def find_mailbox(database: Database, local: str) -> Mailbox | None:
+    """Return whose address *local* is; None for an unknown or revoked one, after the same work. Blocking."""
+    with database.edge() as tx:
+        row = store.find(tx, local_digest(local))
+    if row is None:
+        return None
+    policy = Policy(spf=row.spf, dkim=row.dkim, dmarc=row.dmarc)
+    return Mailbox(AddressId(row.address_id), TenantId(row.tenant_id), row.environment, policy)
+
+
+def still_receiving(op: Operation, addresses: Sequence[AddressId]) -> list[tuple[AddressId, AddressConfig]]:
+    """Return *addresses* with what is sealed of them, those that were revoked meanwhile left out."""
+    rows = [store.active(op.tx, address.value) for address in addresses]
+    return [(AddressId(row.address_id), _config(op, row)) for row in rows if row is not None]
+
+
+def _config(op: Operation, row: store.AddressRow) -> AddressConfig:
+    plain = op.keys.open(PURPOSE, "mail_addresses", "config", str(row.address_id), row.config_sealed)
+    return msgspec.json.decode(plain, type=AddressConfig)
+
+
+def _view(op: Operation, row: store.AddressRow, domain: str | None) -> AddressView:
+    config = _config(op, row)
+    return AddressView(
+        id=str(AddressId(row.address_id)),
+        address=config.local if domain is None else f"{config.local}@{domain}",
+        label=config.label,
+        description=config.description,
+        policy=Policy(spf=row.spf, dkim=row.dkim, dmarc=row.dmarc),
+        state=row.state,
+        created_at=row.created_at,
+        revoked_at=row.revoked_at,
+    )

@@ -1,0 +1,193 @@
+"""What every conversation shares: who receives, how a message becomes durable, and what is counted."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial, reduce
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+import structlog
+
+from heldtrue.capabilities.intake.actions import accept
+from heldtrue.capabilities.intake.model import Limits, MailMeta, Origin, Taken
+from heldtrue.capabilities.intake.objects import ObjectStore
+from heldtrue.capabilities.intake.stream import Intake
+from heldtrue.capabilities.mail.actions import find_mailbox, still_receiving
+from heldtrue.capabilities.mail.checks.resolver import Lookups, Resolver
+from heldtrue.capabilities.mail.checks.verdict import Evidence, Sender, examine, rule
+from heldtrue.capabilities.mail.guard import Guard, Memory
+from heldtrue.capabilities.mail.model import AddressConfig, Mailbox, Policy
+from heldtrue.capabilities.mail.terms import Terms, refused
+from heldtrue.crypto.sealing import DataKey
+from heldtrue.db.tx import OutcomeUnknownError
+from heldtrue.http.ports import Ports
+from heldtrue.http.refusals import MINUTE, Refusals, RefusedSummary
+from heldtrue.http.transaction import tenant_operation
+from heldtrue.kernel.ids import AddressId, PayloadId, RequestId
+from heldtrue.op import Actor, AuditEvent
+
+if TYPE_CHECKING:
+    from heldtrue.capabilities.mail.protocol import Letter, StrictSmtp
+
+CONTENT_TYPE = "message/rfc822"
+ACCEPTED = "payload.accepted"
+DATABASE_THREADS = 8
+CHECK_THREADS = 32
+"""Most of them wait for name servers."""
+T = TypeVar("T")
+log = structlog.get_logger("heldtrue.mail")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailServices:
+    """What the listener stands on."""
+
+    ports: Ports
+    objects: ObjectStore
+    resolver: Resolver
+    limits: Limits = field(default_factory=Limits)
+    record_refusals: Callable[[RefusedSummary], None] = lambda _: None
+
+
+class Office:
+    """One mail process."""
+
+    def __init__(self, services: MailServices, terms: Terms, context: ssl.SSLContext) -> None:
+        self._services = services
+        self.terms = terms
+        self.context = context
+        self.guard = Guard(terms)
+        self.memory = Memory(terms.memory_bytes)
+        self.talks: set[StrictSmtp] = set()
+        self.closing = False
+        self._refusals = Refusals()
+        self._database = ThreadPoolExecutor(DATABASE_THREADS, "mail")
+        self._checks = ThreadPoolExecutor(CHECK_THREADS, "mail-checks")
+
+    # ------------------------------------------------------------ recipients
+
+    async def find(self, local: str) -> Mailbox | None:
+        """Return whose address *local* is, None for everybody else's."""
+        return await self._in_thread(partial(find_mailbox, self._services.ports.database, local))
+
+    # ------------------------------------------------------------ messages
+
+    async def take(self, letter: Letter, text: AsyncIterator[bytes]) -> PayloadId:
+        """Seal *text* while it arrives, judge its sender, make it durable (T1), and return its id.
+
+        Whatever goes wrong before the commit leaves nothing; a refusal is a `RefusedReplyError`.
+        """
+        services, ports = self._services, self._services.ports
+        now = ports.clock.now()
+        box = next(iter(letter.boxes.values()))
+        key, payload = DataKey.generate(ports.entropy, now), PayloadId.new(now, ports.entropy)
+        origin = Origin(box.tenant, box.environment, payload)
+        intake = Intake(services.objects, key, origin, services.limits, entropy=ports.entropy, run=self._in_thread)
+        taken = await intake.take(CONTENT_TYPE, text)
+        try:
+            evidence = await asyncio.get_running_loop().run_in_executor(self._checks, partial(self._examine, letter))
+            flags = rule(_policy(letter), evidence)
+            # A virus scanner is asked here: sealed and not acknowledged yet, the clear text still at hand.
+        except BaseException:
+            await asyncio.shield(intake.discard())
+            raise
+        commit = asyncio.ensure_future(
+            self._in_thread(partial(self._commit, letter, evidence, flags, payload, key, taken))
+        )
+        try:
+            # Who hangs up now does not stop the commit: what it writes names the objects.
+            await asyncio.shield(commit)
+        except OutcomeUnknownError:
+            raise  # a row may name the objects: the sweep looks again in 24 hours
+        except Exception:
+            await intake.discard()
+            raise
+        return payload
+
+    def _examine(self, letter: Letter) -> Evidence:
+        sender = Sender(letter.client, letter.helo, str(letter.sender.sender))
+        return examine(Lookups(self._services.resolver), sender, bytes(letter.text))
+
+    def _commit(
+        self, letter: Letter, evidence: Evidence, flags: tuple[str, ...], payload: PayloadId, key: DataKey, taken: Taken
+    ) -> None:
+        """Write the payload and its entry in one transaction; with its commit the message is accepted."""
+        ports = self._services.ports
+        boxes = list(letter.boxes.values())
+        place = boxes[0]
+        request = RequestId.new(ports.clock.now(), ports.entropy)
+        actor = Actor(kind="mail", tenant=place.tenant, environment=place.environment)
+        with tenant_operation(ports, actor, request) as op:
+            configs = still_receiving(op, list(dict.fromkeys(box.id for box in boxes)))
+            if not configs:
+                raise refused("550 5.1.1 no such address any more", "smtp-unknown-recipient")
+            mail = _meta(letter, evidence, flags, configs)
+            body = replace(taken.body, meta=msgspec.structs.replace(taken.body.meta, mail=mail))
+            accept(op, payload, key, replace(taken, body=body), tls=letter.tls, source="smtp")
+            detail = {
+                "size": taken.body.size, "source": "smtp", "addresses": list(mail.addresses), "spf": mail.spf,
+                "dkim": evidence.dkim_result, "dmarc": mail.dmarc, "arc": mail.arc, "outcome": mail.outcome,
+                "flags": list(flags),
+            }  # fmt: skip
+            op.record(AuditEvent(event=ACCEPTED, subject=str(payload), detail=detail))
+
+    # ------------------------------------------------------------ what is counted
+
+    def count(self, source: str, reason: str) -> None:
+        """Count a refusal; strangers' are summed up by the minute."""
+        self._refusals.count(self._services.ports.clock.now(), source, reason)
+
+    async def keep_counts(self) -> None:
+        """Record the counts of each minute that is over, until cancelled."""
+        while True:
+            await asyncio.sleep(MINUTE.total_seconds() / 4)
+            for summary in self._refusals.collect(self._services.ports.clock.now()):
+                await self._in_thread(partial(self._keep, summary))
+
+    def _keep(self, summary: RefusedSummary) -> None:
+        try:
+            self._services.record_refusals(summary)
+        except Exception:
+            log.exception("refusals not recorded, kept for later", count=summary.count)
+            self._refusals.put_back(summary)
+
+    def close(self) -> None:
+        """Finish what runs in threads, and record what was counted. Blocking."""
+        self._checks.shutdown()
+        self._database.shutdown()
+        for summary in self._refusals.collect(None):
+            self._keep(summary)
+
+    async def _in_thread(self, act: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._database, act)
+
+
+def _policy(letter: Letter) -> Policy:
+    return reduce(Policy.strictest, (box.policy for box in letter.boxes.values()))
+
+
+def _meta(
+    letter: Letter, evidence: Evidence, flags: tuple[str, ...], configs: Sequence[tuple[AddressId, AddressConfig]]
+) -> MailMeta:
+    return MailMeta(
+        sender=str(letter.sender.sender),
+        recipients=tuple(letter.boxes),
+        addresses=tuple(str(address) for address, _ in configs),
+        labels=tuple(dict.fromkeys(config.label for _, config in configs if config.label is not None)),
+        helo=letter.helo,
+        client=letter.client,
+        smtputf8=letter.sender.smtputf8,
+        spf=evidence.spf,
+        dkim=evidence.dkim,
+        dmarc=evidence.dmarc.result,
+        dmarc_policy=evidence.dmarc.policy,
+        arc=evidence.arc,
+        from_domain=evidence.author,
+        outcome="flagged" if flags else "accepted",
+        flags=flags,
+    )
