@@ -19,6 +19,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import class_row
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
+from heldtrue.db.columns import Insert, register
 from heldtrue.db.roles import RoleDsns
 from heldtrue.kernel.errors import HeldtrueError, StorageFullError, UnavailableError
 from heldtrue.kernel.ids import TenantId
@@ -67,9 +68,9 @@ class _Statements:
         with self._conn.cursor() as cursor:
             cursor.executemany(query, rows)
 
-    def insert(self, into: LiteralString, rows: Sequence[Sequence[object]]) -> None:
-        """Insert *rows* by *into*, an `INSERT … SELECT … FROM unnest(…)` whose parameters are the columns."""
-        self._conn.execute(into, [list(column) for column in zip(*rows, strict=True)])
+    def insert(self, into: Insert, rows: Sequence[Sequence[object]]) -> None:
+        """Insert *rows*, which are not none, by one statement."""
+        self._conn.execute(into.query, into.columns(rows))
 
     def later(self, query: LiteralString, params: Params = None) -> None:
         """Run a statement before anything is inserted after it; here at once."""
@@ -93,10 +94,10 @@ class GroupTx(TenantTx):
     def __init__(self, conn: psycopg.Connection) -> None:
         super().__init__(conn)
         self._before: list[tuple[LiteralString, Params]] = []
-        self._rows: dict[LiteralString, list[Sequence[object]]] = {}
-        self._tried: list[tuple[LiteralString, Sequence[Sequence[object]]]] | None = None
+        self._rows: dict[Insert, list[Sequence[object]]] = {}
+        self._tried: list[tuple[Insert, Sequence[Sequence[object]]]] | None = None
 
-    def insert(self, into: LiteralString, rows: Sequence[Sequence[object]]) -> None:
+    def insert(self, into: Insert, rows: Sequence[Sequence[object]]) -> None:
         """Keep *rows* for the end."""
         if self._tried is not None:
             self._tried.append((into, rows))
@@ -276,7 +277,7 @@ def _pool(dsn: Secret[str], size: int, name: str, options: str, patience: float)
     conninfo = make_conninfo(dsn.reveal(), options=options, connect_timeout=5, application_name=f"heldtrue {name}")
     return ConnectionPool(
         conninfo, kwargs={"autocommit": True}, min_size=1, max_size=size, name=name, open=True, timeout=patience,
-        reconnect_timeout=max(patience, 1.0), max_idle=300.0,
+        reconnect_timeout=max(patience, 1.0), max_idle=300.0, configure=register,
     )  # fmt: skip
 
 

@@ -64,7 +64,8 @@ def routes(services: IntakeServices) -> list[Route]:
             services.objects, key, origin, services.limits, entropy=exchange.entropy, run=exchange.in_thread
         )
         taken = await take(intake, exchange, services.limits)
-        exchange.body_digest = taken.digest()
+        if exchange.repeatable:
+            exchange.body_digest = taken.digest()
         tls = Tls(exchange.tls.version, exchange.tls.cipher) if exchange.tls.version else None
         accepted = False
 
