@@ -26,7 +26,7 @@ def protective(content_type: str, cache: CacheClass) -> Sequence[tuple[str, str]
 
 
 @lru_cache
-def _protective(html: bool, cache: CacheClass) -> Sequence[tuple[str, str]]:  # noqa: FBT001 - a key of the cache
+def _protective(html: bool, cache: CacheClass) -> Sequence[tuple[str, str]]:
     return (
         *SECURITY,
         ("content-security-policy", HTML_POLICY if html else DATA_POLICY),
