@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -150,5 +151,5 @@ def _nobody(_presented: Presented) -> Actor:
     raise UnauthenticatedError
 
 
-async def _never(_act: Callable[[], object]) -> object:
-    raise AssertionError("a small payload needs no thread")
+async def _never(act: Callable[[], Any]) -> Any:
+    raise AssertionError(f"a small payload needs no thread, {act}")

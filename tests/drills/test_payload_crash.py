@@ -167,13 +167,6 @@ def test_a_kill_between_any_two_durable_steps_loses_nothing(drill: Drill, receiv
     drill.check(receiver)
     grouped = {"group-worked": 8, "group-sent": 8, "group-committed": 13}
     kept = {"object-written": 3, "T1-before": 3, "T1-after": 4, **grouped}.get(point, 3)
-        "object-written": 3,
-        "T1-before": 3,
-        "T1-after": 4,
-        "group-worked": 8,
-        "group-sent": 8,
-        "group-committed": 13,
-    }.get(point, 3)
     assert len(drill.place.admin.get("/v1/payloads").json()["data"]) == kept
 
 

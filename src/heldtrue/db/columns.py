@@ -10,13 +10,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, LiteralString
+from uuid import UUID
 
 import psycopg
-from psycopg.adapt import Buffer, Dumper, PyFormat
+from psycopg.abc import Buffer, DumperKey
+from psycopg.adapt import Dumper, PyFormat
 from psycopg.pq import Format
 
 Type = Literal["uuid", "text", "bytea", "int", "bigint", "timestamptz"]
 
+_MARKS: dict[Type, type] = {
+    "uuid": UUID, "text": str, "bytea": bytes, "int": bool, "bigint": int, "timestamptz": datetime,
+}  # fmt: skip
+"""What psycopg tells the dumpers of the types apart by: it wants Python types."""
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LENGTH = struct.Struct(">i")
@@ -84,19 +90,16 @@ class Column:
 
 
 class _ColumnDumper(Dumper):
-    """Hands a column to libpq, under the type that it has."""
+    """Hands a column to libpq as an array of its type."""
 
     format = Format.BINARY
 
-    def __init__(self, cls: type, context: psycopg.adapt.AdaptContext | None = None) -> None:
-        super().__init__(cls, context)
-
-    def get_key(self, obj: Column, format: PyFormat) -> tuple[type, str]:  # noqa: A002, ARG002 - the protocol's names
-        """Return what this dumper may be kept under: columns of one type share it."""
-        return (self.cls, obj.kind)
+    def get_key(self, obj: Column, format: PyFormat) -> DumperKey:  # noqa: A002, ARG002 - the protocol's names
+        """Return what the dumper of this type is kept under."""
+        return (self.cls, _MARKS[obj.kind])
 
     def upgrade(self, obj: Column, format: PyFormat) -> _ColumnDumper:  # noqa: A002, ARG002
-        """Return a dumper for the column's type."""
+        """Return the dumper of the column's type."""
         dumper = _ColumnDumper(self.cls)
         dumper.oid = _KINDS[obj.kind].array
         return dumper
