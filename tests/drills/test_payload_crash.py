@@ -155,12 +155,18 @@ def test_a_kill_between_any_two_durable_steps_loses_nothing(drill: Drill, receiv
     if intake:
         assert drill.ended(drill.start(does="take-in", dies_at=point, **{"from": 3, "to": 5})) == -9
         assert len(drill.acknowledged) == 3
+    elif point.startswith("group-"):
+        assert drill.ended(drill.start(does="take-in-group", **{"from": 10, "to": 15})) == 0
+        assert len(drill.acknowledged) == 8
+        assert drill.ended(drill.start(does="take-in-group", dies_at=point, **{"from": 20, "to": 25})) == -9
+        assert len(drill.acknowledged) == 8
     else:
         assert drill.ended(drill.start(does="steps", dies_at=point)) == -9
     drill.remember_receipts()
     drill.settle()
     drill.check(receiver)
-    kept = {"object-written": 3, "T1-before": 3, "T1-after": 4}.get(point, 3)
+    grouped = {"group-worked": 8, "group-sent": 8, "group-committed": 13}
+    kept = {"object-written": 3, "T1-before": 3, "T1-after": 4, **grouped}.get(point, 3)
     assert len(drill.place.admin.get("/v1/payloads").json()["data"]) == kept
 
 

@@ -8,6 +8,7 @@ import os
 import secrets
 import signal
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 from uuid import UUID
@@ -19,20 +20,26 @@ from heldtrue.capabilities.deliveries.worker import Worker, WorkerServices, by_p
 from heldtrue.capabilities.intake.actions import accept
 from heldtrue.capabilities.intake.model import Limits, Origin, Taken
 from heldtrue.capabilities.intake.objects import LocalObjects
-from heldtrue.capabilities.intake.stream import PartSink
+from heldtrue.capabilities.intake.stream import Intake, PartSink
 from heldtrue.capabilities.keystore.actions import Signers
+from heldtrue.capabilities.ledger.actions import append_audit
 from heldtrue.crypto.keyring import KeyCache
 from heldtrue.crypto.platform import PlatformKey
 from heldtrue.crypto.sealing import DataKey
 from heldtrue.db.roles import RoleDsns
-from heldtrue.db.tx import Database, PoolSizes
+from heldtrue.db.tx import Database, GroupTx, PoolSizes
+from heldtrue.http.exchange import Answer
+from heldtrue.http.group import GroupCommits, Member
+from heldtrue.http.ports import Ports
+from heldtrue.http.route import Route
 from heldtrue.kernel.clock import SystemClock
-from heldtrue.kernel.ids import PayloadId, TenantId
+from heldtrue.kernel.ids import KeyId, PayloadId, RequestId, TenantId
 from heldtrue.kernel.secret import Secret
+from heldtrue.op import Actor, Operation
 
 POINTS = (
-    "object-written", "T1-before", "T1-after", "T2-before", "T2-inside", "T2-after", "T3-after", "prepared", "sent",
-    "T4-inside", "T4-after",
+    "object-written", "T1-before", "T1-after", "group-worked", "group-sent", "group-committed", "T2-before",
+    "T2-inside", "T2-after", "T3-after", "prepared", "sent", "T4-inside", "T4-after",
 )  # fmt: skip
 """The places between durable steps at which a process can be killed."""
 
@@ -88,6 +95,50 @@ class Process:
         self.at("T1-after")
         return str(payload)
 
+    async def take_in_group(self, numbers: range) -> list[str]:
+        """Take small payloads in together, by the group commit of the product."""
+        tenant = TenantId(self.spot[0])
+        actor = Actor("key", tenant, "live", KeyId.new(self.services.clock.now(), secrets.token_bytes))
+        route = Route(at="POST /v1/payloads", action=print, summary="", audits="payload.accepted", creates=True)
+        commits = GroupCommits(
+            Ports(
+                database=self.database, clock=self.services.clock, entropy=secrets.token_bytes,
+                platform=self.platform, key_cache=KeyCache(), authenticate=lambda _presented: actor,
+                record_audit=append_audit,
+            )
+        )  # fmt: skip
+        send, commit = GroupTx.send, commits._groups._commit
+
+        def sent(tx: GroupTx) -> None:
+            send(tx)
+            self.at("group-sent")
+
+        async def committed(members: Sequence[Member]) -> Sequence[Answer | Exception]:
+            ends = await commit(members)
+            self.at("group-committed")
+            return ends
+
+        GroupTx.send, commits._groups._commit = sent, committed
+
+        async def one(number: int) -> str:
+            now = self.services.clock.now()
+            key, payload = DataKey.generate(secrets.token_bytes, now), PayloadId.new(now, secrets.token_bytes)
+            intake = Intake(
+                self.objects, key, Origin(tenant, "live", payload), Limits(), entropy=secrets.token_bytes, run=_never
+            )
+            taken = intake.take_small("application/json", b'{"number":%d}' % number)
+
+            def act(op: Operation) -> Answer:
+                answer = Answer(body=accept(op, payload, key, taken, tls=None, source="http"))
+                if number == numbers[-1]:
+                    self.at("group-worked")
+                return answer
+
+            await commits.perform(Member(route, actor, RequestId.new(now, secrets.token_bytes), act, None))
+            return str(payload)
+
+        return await asyncio.gather(*(one(number) for number in numbers))
+
     def forward(self) -> None:
         for spot, payloads in self.worker.waiting([], 64).items():
             self.at("T2-before")
@@ -130,12 +181,19 @@ class Process:
         return True
 
 
+async def _never(act: Callable[[], Any]) -> Any:
+    raise AssertionError(f"a small payload needs no thread, {act}")
+
+
 def main() -> None:
     told = json.loads(sys.stdin.readline())
     process = Process(told)
     if told["does"] == "take-in":
         for number in range(told["from"], told["to"]):
             print(process.take_in(number), flush=True)
+    elif told["does"] == "take-in-group":
+        for payload in asyncio.run(process.take_in_group(range(told["from"], told["to"]))):
+            print(payload, flush=True)
     elif told["does"] == "steps":
         process.forward()
         while asyncio.run(process.send()):

@@ -24,6 +24,7 @@ MAGIC = b"HTS"
 COBBLESTONE_256 = 1
 KEY_VERSION = 1
 _HEADER = struct.Struct(">3sB16sI")
+_U32 = struct.Struct(">I")
 HEADER_SIZE = _HEADER.size
 """24 bytes before the ciphertext."""
 DATA_KEY_SIZE = 32
@@ -57,9 +58,9 @@ class Context:
             self.column.encode(),
             self.row.encode(),
             self.purpose.encode(),
-            struct.pack(">I", self.row_version),
+            _U32.pack(self.row_version),
         )
-        return b"".join(struct.pack(">I", len(field)) + field for field in fields)
+        return b"".join([part for field in fields for part in (_U32.pack(len(field)), field)])
 
 
 class DataKey(Guarded):

@@ -8,8 +8,15 @@ from typing import LiteralString
 from uuid import UUID
 
 from heldtrue.crypto.keyring import ObjectKeyRow, TenantKeyRow
+from heldtrue.db.columns import Insert
 from heldtrue.db.tx import GroupTx, SystemTx, TenantTx
 from heldtrue.kernel.errors import ConflictError
+
+OBJECT_KEYS = Insert(
+    """INSERT INTO keystore.object_keys (tenant_id, key_id, tenant_key_id, state, wrapped, created_at)
+       SELECT * FROM unnest(%b::uuid[], %b::uuid[], %b::uuid[], %b::text[], %b::bytea[], %b::timestamptz[])""",
+    ("uuid", "uuid", "uuid", "text", "bytea", "timestamptz"),
+)
 
 
 class TxKeyRecords:
@@ -75,8 +82,7 @@ class TxKeyRecords:
     def add_object_key(self, row: ObjectKeyRow) -> None:
         """Store *row*."""
         self._tx.insert(
-            """INSERT INTO keystore.object_keys (tenant_id, key_id, tenant_key_id, state, wrapped, created_at)
-               SELECT * FROM unnest(%b::uuid[], %b::uuid[], %b::uuid[], %b::text[], %b::bytea[], %b::timestamptz[])""",
+            OBJECT_KEYS,
             [(row.tenant_id, row.key_id, row.tenant_key_id, row.state, row.wrapped, row.created_at)],
         )
 

@@ -7,152 +7,35 @@ the caller; only what says "not now" is translated here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, LiteralString, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 import psycopg
 from psycopg import errors, sql
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
-from psycopg.rows import class_row
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
+from heldtrue.db.columns import register
 from heldtrue.db.roles import RoleDsns
+from heldtrue.db.statements import EdgeTx, GroupTx, Statements, SystemTx, TenantTx
 from heldtrue.kernel.errors import HeldtrueError, StorageFullError, UnavailableError
 from heldtrue.kernel.ids import TenantId
 from heldtrue.kernel.secret import Secret
 
-T = TypeVar("T")
-Tx = TypeVar("Tx", bound="_Statements")
-Params = Sequence[object] | None
+__all__ = [
+    "Database", "EdgeTx", "GroupTx", "OutcomeUnknownError", "PoolSizes", "SystemTx", "TenantTx", "translated",
+]  # fmt: skip
+
+Tx = TypeVar("Tx", bound="Statements")
 
 
 class OutcomeUnknownError(UnavailableError):
     """The connection was lost while committing: it may or may not have been done; look before you repeat."""
 
     code = "outcome-unknown"
-
-
-class _Statements:
-    """Statements of one open transaction."""
-
-    __slots__ = ("_conn",)
-
-    def __init__(self, conn: psycopg.Connection) -> None:
-        self._conn = conn
-
-    def execute(self, query: LiteralString, params: Params = None) -> int:
-        """Run a statement and return how many rows it touched."""
-        return self._conn.execute(query, params).rowcount
-
-    def one(self, cls: type[T], query: LiteralString, params: Params = None) -> T | None:
-        """Return the first row as a *cls*, made of the columns by name; None when there is none."""
-        with self._conn.cursor(row_factory=class_row(cls)) as cursor:
-            return cursor.execute(query, params).fetchone()
-
-    def many(self, cls: type[T], query: LiteralString, params: Params = None) -> list[T]:
-        """Return all rows, each as a *cls*."""
-        with self._conn.cursor(row_factory=class_row(cls)) as cursor:
-            return cursor.execute(query, params).fetchall()
-
-    def value(self, query: LiteralString, params: Params = None) -> Any:
-        """Return the first column of the first row; None when there is no row."""
-        row = self._conn.execute(query, params).fetchone()
-        return None if row is None else row[0]
-
-    def batch(self, query: LiteralString, rows: Iterable[Sequence[object]]) -> None:
-        """Run one statement for each of *rows*, pipelined."""
-        with self._conn.cursor() as cursor:
-            cursor.executemany(query, rows)
-
-    def insert(self, into: LiteralString, rows: Sequence[Sequence[object]]) -> None:
-        """Insert *rows* by *into*, an `INSERT … SELECT … FROM unnest(…)` whose parameters are the columns."""
-        self._conn.execute(into, [list(column) for column in zip(*rows, strict=True)])
-
-    def later(self, query: LiteralString, params: Params = None) -> None:
-        """Run a statement before anything is inserted after it; here at once."""
-        self._conn.execute(query, params)
-
-
-class TenantTx(_Statements):
-    """A transaction that sees one organisation's environment and nothing else."""
-
-    __slots__ = ()
-
-
-class GroupTx(TenantTx):
-    """A tenant's transaction for many operations at once: what they insert goes to the database together, at the end.
-
-    It is for operations that only add rows: nothing of theirs can be read back before the commit.
-    """
-
-    __slots__ = ("_before", "_rows", "_tried")
-
-    def __init__(self, conn: psycopg.Connection) -> None:
-        super().__init__(conn)
-        self._before: list[tuple[LiteralString, Params]] = []
-        self._rows: dict[LiteralString, list[Sequence[object]]] = {}
-        self._tried: list[tuple[LiteralString, Sequence[Sequence[object]]]] | None = None
-
-    def insert(self, into: LiteralString, rows: Sequence[Sequence[object]]) -> None:
-        """Keep *rows* for the end."""
-        if self._tried is not None:
-            self._tried.append((into, rows))
-        else:
-            self._rows.setdefault(into, []).extend(rows)
-
-    def later(self, query: LiteralString, params: Params = None) -> None:
-        """Keep a statement for the end, before the inserts."""
-        self._before.append((query, params))
-
-    @contextmanager
-    def member(self) -> Generator[None]:
-        """Keep what the block inserts if it ends well; what it raises drops its rows alone."""
-        self._tried = tried = []
-        try:
-            yield
-        finally:
-            self._tried = None
-        for into, rows in tried:
-            self.insert(into, rows)
-
-    def ask(self, *questions: tuple[type[Any], LiteralString, Params]) -> list[list[Any]]:
-        """Return the rows that answer each of *questions*, asked in this order and in one round trip."""
-        with self._conn.pipeline():
-            cursors = [
-                self._conn.cursor(row_factory=class_row(cls)).execute(query, params) for cls, query, params in questions
-            ]
-            return [cursor.fetchall() for cursor in cursors]
-
-    def send(self) -> None:
-        """Send what was kept, in one round trip."""
-        with self._conn.pipeline():
-            for query, params in self._before:
-                self._conn.execute(query, params)
-            for into, rows in self._rows.items():
-                super().insert(into, rows)
-
-
-class EdgeTx(_Statements):
-    """A transaction that sees the columns by which credentials and links are judged, of all organisations."""
-
-    __slots__ = ()
-
-
-class SystemTx(_Statements):
-    """A transaction of the machinery: queues, registers and the log; no organisation's content."""
-
-    __slots__ = ()
-
-    def copy(self, statement: LiteralString, rows: Iterable[Sequence[object]]) -> int:
-        """Run `COPY … FROM STDIN` with *rows* and return how many went in."""
-        with self._conn.cursor() as cursor:
-            with cursor.copy(statement) as copy:
-                for row in rows:
-                    copy.write_row(row)
-            return cursor.rowcount
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +107,7 @@ class Database:
     def ping(self) -> None:
         """Return when every role can ask something; raise `UnavailableError` otherwise."""
         for pool in (self._tenant, self._edge, self._system):
-            with self._transaction(pool, _BEGIN, _Statements) as tx:
+            with self._transaction(pool, _BEGIN, Statements) as tx:
                 tx.value("SELECT 1")
 
     def close(self) -> None:
@@ -276,7 +159,7 @@ def _pool(dsn: Secret[str], size: int, name: str, options: str, patience: float)
     conninfo = make_conninfo(dsn.reveal(), options=options, connect_timeout=5, application_name=f"heldtrue {name}")
     return ConnectionPool(
         conninfo, kwargs={"autocommit": True}, min_size=1, max_size=size, name=name, open=True, timeout=patience,
-        reconnect_timeout=max(patience, 1.0), max_idle=300.0,
+        reconnect_timeout=max(patience, 1.0), max_idle=300.0, configure=register,
     )  # fmt: skip
 
 

@@ -40,6 +40,7 @@ class Application:
         self._gate = Gate(ports)
         self._pipeline = Pipeline(Router(self.table), ports, self._gate, self._in_thread)
         self._collecting: asyncio.Task[None] | None = None
+        self._log = log.bind()  # once, not for every request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; lifespan is acknowledged, anything else refused."""
@@ -82,7 +83,7 @@ class Application:
             seconds = self._ports.monotonic() - started
             self._ports.observe(at, reply.status, seconds)
             took = round(seconds * 1000, 1)
-            log.info("request", request=str(trace.request), route=at, status=reply.status, milliseconds=took)
+            self._log.info("request", request=str(trace.request), route=at, status=reply.status, milliseconds=took)
             self._collect_later()
 
     def _problem(self, error: Exception, trace: Trace, at: str) -> Reply:

@@ -232,6 +232,11 @@ class Exchange:
         return self.ports.entropy
 
     @property
+    def repeatable(self) -> bool:
+        """Whether the request came with an `Idempotency-Key`."""
+        return "idempotency-key" in self.headers
+
+    @property
     def content_length(self) -> int | None:
         """What `Content-Length` promises, None where nothing does."""
         return self._body.declared()

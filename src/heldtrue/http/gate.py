@@ -52,8 +52,9 @@ class Gate:
         if known is None:
             self._admit(self._anonymous.look(source), standings)
         else:
-            self._admit(self._organisations.look(str(known.tenant)), standings)
-            self._admit(self._keys.look(str(known.key)), standings)
+            for table, bucket in ((self._organisations, str(known.tenant)), (self._keys, str(known.key))):
+                if table.over(bucket):
+                    self._admit(table.look(bucket), standings)
         try:
             actor = await self._authenticate(presented)
         except UnauthenticatedError as error:
@@ -107,7 +108,9 @@ class Gate:
         return error
 
     def _admit(self, standing: Standing, standings: list[Standing]) -> None:
-        standings[:] = [*(one for one in standings if one.name != standing.name), standing]
+        if standings:
+            standings[:] = [one for one in standings if one.name != standing.name]
+        standings.append(standing)
         if not standing.admitted:
             raise LimitedError(
                 f"Over the limit by {standing.name}.",

@@ -87,7 +87,7 @@ class GroupCommits:
                 record = Recorder(self._ports, tx, one.actor, one.request, now, keys)
                 try:
                     with tx.member():
-                        ends.append(_one(one, record, asked))
+                        ends.append(_one(one, tx, record, asked))
                 except UnavailableError:
                     raise
                 except HeldtrueError as error:
@@ -130,9 +130,9 @@ async def _ended(entered: asyncio.Future[T]) -> bool:
     return entered.exception() is None
 
 
-def _one(one: Member, record: Recorder, asked: Asked) -> Answer:
+def _one(one: Member, tx: GroupTx, record: Recorder, asked: Asked) -> Answer:
     op = Operation(
         actor=one.actor, tenant=one.actor.tenant, environment=one.actor.environment, now=record.now,
-        entropy=record.ports.entropy, tx=record.tx, keys=record.keys, record=record, request=one.request,
+        entropy=record.ports.entropy, tx=tx, keys=record.keys, record=record, request=one.request,
     )  # fmt: skip
     return carry_out(one.route, record, lambda: one.act(op), one.repeatable, asked.begin)

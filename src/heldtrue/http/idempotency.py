@@ -16,6 +16,7 @@ import msgspec
 
 from heldtrue.crypto.digest import sha256
 from heldtrue.crypto.keyring import TenantKeyring
+from heldtrue.db.columns import Insert
 from heldtrue.db.tx import GroupTx, SystemTx, TenantTx
 from heldtrue.http.exchange import MalformedRequestError
 from heldtrue.kernel.errors import ConflictError
@@ -179,14 +180,20 @@ class Asked:
         return _judge(self._tx, keys, one, now, self._known.get((one.credential, one.route, one.key_digest)))
 
 
+KEPT = Insert(
+    """INSERT INTO heldtrue.idempotency (tenant_id, environment, credential, route, key_digest, body_digest, status,
+       answer, created_at)
+       SELECT * FROM unnest(%b::uuid[], %b::text[], %b::uuid[], %b::text[], %b::bytea[], %b::bytea[], %b::int[],
+       %b::bytea[], %b::timestamptz[])""",
+    ("uuid", "text", "uuid", "text", "bytea", "bytea", "int", "bytea", "timestamptz"),
+)
+
+
 def keep(tx: TenantTx | SystemTx, keys: TenantKeyring, one: Repeatable, now: datetime, answer: Stored) -> None:
     """Keep the first answer, sealed."""
     sealed = keys.seal(PURPOSE, "idempotency", "answer", one.scope().hex(), msgspec.json.encode(answer))
     tx.insert(
-        """INSERT INTO heldtrue.idempotency (tenant_id, environment, credential, route, key_digest, body_digest, status,
-             answer, created_at)
-           SELECT * FROM unnest(%b::uuid[], %b::text[], %b::uuid[], %b::text[], %b::bytea[], %b::bytea[], %b::int[],
-             %b::bytea[], %b::timestamptz[])""",
+        KEPT,
         [(*_key(one), one.body_digest, answer.status, sealed, now)],
     )
 

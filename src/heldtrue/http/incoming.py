@@ -56,9 +56,9 @@ def incoming(scope: Scope, receive: Receive) -> Incoming:
     headers: dict[str, str] = {}
     authorization: list[bytes] = []
     for raw_name, raw_value in scope["headers"]:
-        if raw_name.lower() == b"authorization":
-            authorization.append(raw_value.strip())
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip()
+        if name == "authorization":
+            authorization.append(raw_value.strip())
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     client = scope.get("client")
     return Incoming(

@@ -90,6 +90,12 @@ class Gcra:
             self._arrivals[bucket] = arrival
             return self._standing(now, arrival, admitted=True)
 
+    def over(self, bucket: str) -> bool:
+        """Return whether the next request of *bucket* would be refused; counts nothing."""
+        now = self._monotonic()
+        with self._lock:
+            return self._arrivals.get(self._place(bucket, now), now) - self._tolerance - now > 1e-9
+
     def look(self, bucket: str) -> Standing:
         """Say how *bucket* stands without counting anything."""
         now = self._monotonic()
@@ -116,8 +122,13 @@ def source_of(client: object) -> str:
     """Return the bucket of a source address: an IPv4 address, or the /64 that one IPv6 subscriber commonly holds."""
     if not (isinstance(client, (tuple, list)) and client and isinstance(client[0], str)):
         return "local"
+    return _source(client[0])
+
+
+@functools.lru_cache(4096)
+def _source(host: str) -> str:
     try:
-        address = ipaddress.ip_address(client[0])
+        address = ipaddress.ip_address(host)
     except ValueError:
         return "local"
     if isinstance(address, ipaddress.IPv6Address):

@@ -159,9 +159,11 @@ def _id_of(body: msgspec.Struct | None) -> str | None:
 
 
 def _encoded(route: Route, answer: Answer, subject: str | None) -> Answer:
-    if answer.body is None:
-        return replace(answer, subject=subject)
-    return replace(answer, body=None, content=wire.encode(answer.body, reveal=route.bears_secret), subject=subject)
+    content = answer.content if answer.body is None else wire.encode(answer.body, reveal=route.bears_secret)
+    return Answer(
+        content=content, chunks=answer.chunks, content_type=answer.content_type, status=answer.status,
+        headers=answer.headers, subject=subject, detail=answer.detail, object_key=answer.object_key,
+    )  # fmt: skip
 
 
 def _kept_content(route: Route, answer: Answer) -> bytes:

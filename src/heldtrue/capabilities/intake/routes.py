@@ -72,7 +72,8 @@ def routes(services: IntakeServices) -> list[Route]:
             scanner=services.scanner,
         )
         taken = await take(intake, exchange, services.limits)
-        exchange.body_digest = taken.digest()
+        if exchange.repeatable:
+            exchange.body_digest = taken.digest()
         tls = Tls(exchange.tls.version, exchange.tls.cipher) if exchange.tls.version else None
         accepted = False
 

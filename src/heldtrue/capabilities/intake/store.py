@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from heldtrue.capabilities.intake.model import Source, State
+from heldtrue.db.columns import Insert
 from heldtrue.db.tx import SystemTx, TenantTx
 
 
@@ -62,13 +63,19 @@ class AttachmentRow:
     body_object: str | None
 
 
+PAYLOADS = Insert(
+    """INSERT INTO heldtrue.payloads (tenant_id, environment, payload_id, object_key_id, source, state, size,
+       meta_sealed, body_sealed, body_object, received_at)
+       SELECT * FROM unnest(%b::uuid[], %b::text[], %b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::bigint[],
+       %b::bytea[], %b::bytea[], %b::text[], %b::timestamptz[])""",
+    ("uuid", "text", "uuid", "uuid", "text", "text", "bigint", "bytea", "bytea", "text", "timestamptz"),
+)
+
+
 def insert_payload(tx: TenantTx, tenant: UUID, environment: str, row: PayloadRow, body_sealed: bytes | None) -> None:
     """Insert a payload that was accepted."""
     tx.insert(
-        """INSERT INTO heldtrue.payloads (tenant_id, environment, payload_id, object_key_id, source, state, size,
-             meta_sealed, body_sealed, body_object, received_at)
-           SELECT * FROM unnest(%b::uuid[], %b::text[], %b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::bigint[],
-             %b::bytea[], %b::bytea[], %b::text[], %b::timestamptz[])""",
+        PAYLOADS,
         [
             (
                 tenant,

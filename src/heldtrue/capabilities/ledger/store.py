@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from heldtrue.capabilities.ledger.tiles import HASH, WIDTH, LoadTile, TileNodes
+from heldtrue.db.columns import Insert
 from heldtrue.db.tx import SystemTx, TenantTx
 from heldtrue.kernel.ids import CryptoKeyId, LeafId, TenantId
 
@@ -80,13 +81,28 @@ class Pending:
 # ---------------------------------------------------------------- what operations append
 
 
+PENDING = Insert(
+    """INSERT INTO heldtrue.log_pending (leaf_id, entry, created_at)
+       SELECT * FROM unnest(%b::uuid[], %b::bytea[], %b::timestamptz[])""",
+    ("uuid", "bytea", "timestamptz"),
+)
+
+
 def add_pending(tx: TenantTx | SystemTx, leaf: LeafId, entry: bytes, now: datetime) -> None:
     """Let *entry* wait for its index."""
     tx.insert(
-        """INSERT INTO heldtrue.log_pending (leaf_id, entry, created_at)
-           SELECT * FROM unnest(%b::uuid[], %b::bytea[], %b::timestamptz[])""",
+        PENDING,
         [(leaf.value, entry, now)],
     )
+
+
+DOCUMENTS = Insert(
+    """INSERT INTO heldtrue.ledger_documents
+       (tenant_id, environment, leaf_id, kind, event, object_key_id, sealed, created_at)
+       SELECT * FROM unnest(%b::uuid[], %b::text[], %b::uuid[], %b::text[], %b::text[], %b::uuid[], %b::bytea[],
+       %b::timestamptz[])""",
+    ("uuid", "text", "uuid", "text", "text", "uuid", "bytea", "timestamptz"),
+)
 
 
 def add_document(
@@ -102,10 +118,7 @@ def add_document(
 ) -> None:
     """Keep the sealed document that the entry *leaf* commits to."""
     tx.insert(
-        """INSERT INTO heldtrue.ledger_documents
-             (tenant_id, environment, leaf_id, kind, event, object_key_id, sealed, created_at)
-           SELECT * FROM unnest(%b::uuid[], %b::text[], %b::uuid[], %b::text[], %b::text[], %b::uuid[], %b::bytea[],
-             %b::timestamptz[])""",
+        DOCUMENTS,
         [(tenant.value, environment, leaf.value, str(kind), event, object_key and object_key.value, sealed, now)],
     )
 
