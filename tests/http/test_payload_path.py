@@ -314,7 +314,7 @@ def test_loopback_needs_the_allow_list(place: PayloadHouse, receiver: Receiver) 
 
     from heldtrue.capabilities.deliveries.addresses import AllowList
 
-    strict = place.house.served(*payload_routes(place.objects, SMALL, AllowList()))
+    strict = place.house.served(*payload_routes(place.objects, SMALL, Outgoing(allow=AllowList())))
     caller = strict.caller(place.admin.key)
     assert caller.post("/v1/endpoints", {"url": receiver.url("/")}).code == "refused-address"
     assert caller.post("/v1/endpoints", {"url": "https://localhost/"}).code == "refused-address"

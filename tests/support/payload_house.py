@@ -104,13 +104,13 @@ class PayloadHouse:
         return [path for path in (self.directory / "objects").rglob("*") if path.is_file()]
 
 
-def payload_routes(objects: ObjectStore, limits: Limits, allow: AllowList) -> list[Route]:
+def payload_routes(objects: ObjectStore, limits: Limits, reach: Outgoing) -> list[Route]:
     """The routes as the product wires them."""
     erasures = (receipts.forget, deliveries.end_deliveries)
     return [
         *intake_routes(IntakeServices(objects=objects, limits=limits, erasures=erasures)),
         *receipt_routes(ReceiptServices(objects=objects)),
-        *delivery_routes(DeliveryServices(allow=allow)),
+        *delivery_routes(DeliveryServices(allow=reach.allow, outgoing=reach)),
     ]
 
 
@@ -136,8 +136,9 @@ def build_payload_house(
     """Return *plain* with everything a payload needs, and a new organisation with its administrator."""
     store = objects or LocalObjects(directory / "objects")
     database = plain.database
+    reach = Outgoing(allow=allow, ca_file=ca_file, **outgoing)
     house = plain.served(
-        *payload_routes(store, limits or Limits(), allow), resolve_link=partial(receipts.resolve_link, database)
+        *payload_routes(store, limits or Limits(), reach), resolve_link=partial(receipts.resolve_link, database)
     )
     ports = house.ports
     services = WorkerServices(
@@ -151,7 +152,6 @@ def build_payload_house(
         origin=ORIGIN,
         urls=Urls(BASE),
     )
-    reach = Outgoing(allow=allow, ca_file=ca_file, **outgoing)
     log = log or directory / "log"
     log.mkdir(parents=True, exist_ok=True)
     return PayloadHouse(house, store, directory, log, services, reach, house.organisation())
