@@ -313,6 +313,7 @@ def test_loopback_needs_the_allow_list(place: PayloadHouse, receiver: Receiver) 
     from payload_house import payload_routes
 
     from heldtrue.capabilities.deliveries.addresses import AllowList
+    from heldtrue.capabilities.deliveries.outgoing import Outgoing
 
     strict = place.house.served(*payload_routes(place.objects, SMALL, Outgoing(allow=AllowList())))
     caller = strict.caller(place.admin.key)

@@ -14,8 +14,8 @@ from payload_house import PayloadHouse, build_payload_house, found_house
 from receiver import Receiver, answers, hangs, well
 
 from heldtrue.capabilities.deliveries.dialer import Response
-from heldtrue.capabilities.deliveries.schedule import DELAYS
 from heldtrue.capabilities.deliveries.recording import UNKNOWN_WAIT
+from heldtrue.capabilities.deliveries.schedule import DELAYS
 from heldtrue.capabilities.deliveries.sender import Outcome
 from heldtrue.capabilities.deliveries.worker import by_place
 from heldtrue.db.tx import Database
