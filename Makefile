@@ -7,7 +7,7 @@ UP_ARGS ?= --demo
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 
-.PHONY: help up demo drill soak fuzz matrix test test-deps check format bench bench-edge bench-intake claims docs lock sbom audit clean
+.PHONY: help up demo test-deps test check audit sbom format bench bench-edge bench-intake bench-deliveries claims docs lock clean matrix fuzz drill soak chaos
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -59,6 +59,9 @@ bench-edge: .venv/.dev test-deps ## Measure the edge beside nginx and a naive ve
 bench-intake: .venv/.dev test-deps ## Measure payloads acknowledged a second, and their cost as they grow (two minutes; ROWS=5000000 for twenty).
 	@$(PY) -m bench intake
 
+bench-deliveries: .venv/.dev test-deps ## Measure deliveries, and a healthy endpoint among a hundred bad ones (about two minutes).
+	@$(PY) -m bench deliveries
+
 claims: .venv/.run ## Count the claims by state, from the running instance.
 	@.venv/bin/heldtrue claims index --data-dir $(DATA_DIR)
 
@@ -82,3 +85,6 @@ drill: .venv/.dev ## Kill the running product 50 times while it takes 500 payloa
 
 soak: .venv/.dev ## Kill the running product 200 times while it takes 4,000 payloads (about half an hour).
 	@KILLS=200 PAYLOADS=4000 $(PY) -m pytest -s tests/drills/test_journey_kill9.py
+
+chaos: .venv/.dev ## Kill anything at random while receivers fail in every way; PAYLOADS= and KILLS= for another size.
+	@CHAOS=1 KILLS=$${KILLS:-100} PAYLOADS=$${PAYLOADS:-50000} $(PY) -m pytest -s tests/drills/test_journey_kill9.py

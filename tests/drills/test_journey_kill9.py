@@ -1,7 +1,8 @@
 """The whole product under `kill -9` at seeded random moments, and nothing acknowledged is lost.
 
 Here 12 kills during 120 payloads; `make drill` has 50 during 500, `make soak` 200 during 4,000, by `KILLS` and
-`PAYLOADS` in the environment. The seed is printed with every failure.
+`PAYLOADS` in the environment; with `CHAOS` (`make chaos`) the receiver fails in every way as well. The seed is printed
+with every failure.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from instance import Instance, until
-from receiver import Receiver
+from receiver import Behaviour, Receiver, answers, babbles, drips, drops, hangs, well
 
 from heldtrue_verify import tree
 from heldtrue_verify.checkpoint import Roots
@@ -33,7 +35,10 @@ from heldtrue_verify.verdicts import Verdict, walk
 PAYLOADS = int(os.environ.get("PAYLOADS", "120"))
 KILLS = int(os.environ.get("KILLS", "12"))
 SEED = int(os.environ.get("SEED", "20261122"))
+CHAOS = bool(os.environ.get("CHAOS"))
 SENDERS = 4
+WAYS = (answers(500), answers(503), answers(404), answers(429, **{"Retry-After": "1"}), drops, babbles, drips, hangs)
+"""What a receiver in chaos does instead of taking a delivery."""
 
 pytestmark = [pytest.mark.drill, pytest.mark.timeout(3600)]
 
@@ -84,9 +89,24 @@ class Campaign:
             self.over.wait(0.05)
 
 
+def erratic(dice: random.Random) -> Behaviour:
+    """Return a behaviour that fails the first attempt of half of the deliveries, each in some way."""
+    seen: set[str] = set()
+
+    async def answer(receiver: Receiver, request: web.Request) -> web.StreamResponse:
+        name = request.headers["webhook-id"]
+        first = name not in seen
+        seen.add(name)
+        way = dice.choices(WAYS, [8, 8, 8, 8, 8, 8, 2, 1])[0] if first and dice.random() < 0.5 else well
+        return await way(receiver, request)
+
+    return answer
+
+
 @pytest.fixture
 def receiver(tmp_path: Path) -> Generator[Receiver]:
-    with Receiver(tmp_path / "receiver") as running:
+    behaviour = erratic(random.Random(SEED)) if CHAOS else well
+    with Receiver(tmp_path / "receiver", default=behaviour) as running:
         yield running
 
 
@@ -161,10 +181,17 @@ def test_kills_at_random_moments_lose_nothing_that_was_acknowledged(instance: In
     def arrived() -> set[str]:
         return {json.loads(one.body)["data"]["payload"]["id"] for one in list(receiver.received)}
 
-    until(lambda: wanted <= arrived(), 240, f"every acknowledged payload delivered (seed {SEED})", pause=0.5)
+    until(
+        lambda: wanted <= arrived(),
+        240 + PAYLOADS / 10,
+        f"every acknowledged payload delivered (seed {SEED})",
+        pause=0.5,
+    )
     assert arrived() == wanted, "something was delivered that nobody was promised"
     until(
-        lambda: not instance.done("GET", "/v1/deliveries?state=pending", None, key)["data"], 120, "nothing is pending"
+        lambda: not instance.done("GET", "/v1/deliveries?state=pending", None, key)["data"],
+        900 if CHAOS else 120,
+        "nothing is pending",
     )
 
     bodies: dict[str, set[bytes]] = defaultdict(set)
@@ -181,6 +208,8 @@ def test_kills_at_random_moments_lose_nothing_that_was_acknowledged(instance: In
         logged(instance, key, json.loads(text), pin)
     accepted = audited(instance, key, "payload.accepted")
     assert wanted <= accepted, "an acknowledged payload is not in the ledger"
+    assert audited(instance, key, "payload.forwarded") == wanted, "the ledger counts other payloads than were forwarded"
+    assert audited(instance, key, "delivery.attempted") == set(bodies), "the ledger counts other deliveries"
     duplicates = len(receiver.received) - len(bodies)
     print(f"kills {dict(kills)}, {duplicates} repeated deliveries, {newest} log entries, seed {SEED}")
 

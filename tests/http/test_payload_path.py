@@ -313,8 +313,9 @@ def test_loopback_needs_the_allow_list(place: PayloadHouse, receiver: Receiver) 
     from payload_house import payload_routes
 
     from heldtrue.capabilities.deliveries.addresses import AllowList
+    from heldtrue.capabilities.deliveries.outgoing import Outgoing
 
-    strict = place.house.served(*payload_routes(place.objects, SMALL, AllowList()))
+    strict = place.house.served(*payload_routes(place.objects, SMALL, Outgoing(allow=AllowList())))
     caller = strict.caller(place.admin.key)
     assert caller.post("/v1/endpoints", {"url": receiver.url("/")}).code == "refused-address"
     assert caller.post("/v1/endpoints", {"url": "https://localhost/"}).code == "refused-address"

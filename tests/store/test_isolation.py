@@ -57,6 +57,12 @@ ROWS: list[tuple[str, dict[str, object]]] = [
         "heldtrue.ledger_documents",
         {"leaf_id": 7, "kind": "audit", "event": "x", "sealed": b"s", "created_at": NOW},
     ),
+    ("heldtrue.endpoint_health", {"endpoint_id": 5, "failures": 1, "recent": 1, "seen": 1}),
+    ("heldtrue.notices", {"notice_id": 10, "body_sealed": b"s", "created_at": NOW}),
+    (
+        "heldtrue.replays",
+        {"replay_id": 11, "state": "failed", "created_to": NOW, "matched": 0, "created_at": NOW},
+    ),
     ("heldtrue.key_uses", {"key_id": 3, "last_used_at": NOW}),
     ("heldtrue.session_generations", {"generation": 1, "changed_at": NOW}),
 ]  # fmt: skip

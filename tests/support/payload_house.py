@@ -110,14 +110,14 @@ class PayloadHouse:
 
 
 def payload_routes(
-    objects: ObjectStore, limits: Limits, allow: AllowList, scanner: Scanner | None = None
+    objects: ObjectStore, limits: Limits, reach: Outgoing, scanner: Scanner | None = None
 ) -> list[Route]:
     """The routes as the product wires them."""
     erasures = (receipts.forget, deliveries.end_deliveries, runs.forget)
     return [
         *intake_routes(IntakeServices(objects=objects, limits=limits, scanner=scanner, erasures=erasures)),
         *receipt_routes(ReceiptServices(objects=objects)),
-        *delivery_routes(DeliveryServices(allow=allow)),
+        *delivery_routes(DeliveryServices(allow=reach.allow, outgoing=reach)),
         *output_routes(objects),
         *FLOWS,
     ]
@@ -146,8 +146,9 @@ def build_payload_house(
     """Return *plain* with everything a payload needs, and a new organisation with its administrator."""
     store = objects or LocalObjects(directory / "objects")
     database = plain.database
+    reach = Outgoing(allow=allow, ca_file=ca_file, **outgoing)
     house = plain.served(
-        *payload_routes(store, limits or Limits(), allow, scanner),
+        *payload_routes(store, limits or Limits(), reach, scanner),
         resolve_link=partial(receipts.resolve_link, database),
     )
     ports = house.ports
@@ -163,7 +164,6 @@ def build_payload_house(
         urls=Urls(BASE),
         plan=planner(store),
     )
-    reach = Outgoing(allow=allow, ca_file=ca_file, **outgoing)
     log = log or directory / "log"
     log.mkdir(parents=True, exist_ok=True)
     return PayloadHouse(house, store, directory, log, services, reach, house.organisation())

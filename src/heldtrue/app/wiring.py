@@ -152,12 +152,16 @@ def facts(parts: Services) -> Mapping[str, tuple[str, float]]:
     with parts.database.system() as tx:
         waiting = tx.value("SELECT count(*) FROM heldtrue.payloads WHERE state = 'accepted'")
         pending = tx.value("SELECT count(*) FROM heldtrue.deliveries WHERE state = 'pending'")
+        circuits_open, circuits_half, failing = deliveries.circuits(tx, now)
         unlogged = tx.value("SELECT count(*) FROM heldtrue.log_pending")
         oldest = tx.value("SELECT min(created_at) FROM heldtrue.log_pending")
         size = tx.value("SELECT max(size) FROM heldtrue.log_checkpoints")
     return {
         "payloads_waiting": ("Payloads accepted and not forwarded yet.", waiting),
         "deliveries_pending": ("Deliveries under way or due.", pending),
+        "endpoints_circuit_open": ("Endpoints to which nothing is sent for a while.", circuits_open),
+        "endpoints_circuit_half_open": ("Endpoints that get one attempt at a time.", circuits_half),
+        "endpoints_failing": ("Endpoints to which nothing was delivered since their last failure.", failing),
         "log_entries_waiting": ("Entries that have no index yet.", unlogged),
         "log_oldest_waiting_seconds": ("Age of the oldest of them.", (now - oldest).total_seconds() if oldest else 0),
         "log_size": ("Entries under the newest checkpoint.", size or 0),

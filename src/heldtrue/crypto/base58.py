@@ -5,6 +5,9 @@ from __future__ import annotations
 from heldtrue.kernel.errors import BadInputError
 
 ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_PAIRS = [high + low for high in ALPHABET for low in ALPHABET]
+_CHUNK = 58**10
+"""Ten letters at a time, so that most of the arithmetic is on small numbers."""
 _VALUE = {letter: value for value, letter in enumerate(ALPHABET)}
 
 
@@ -18,11 +21,13 @@ def encode(data: bytes) -> str:
     """Return *data* in base58; each leading zero byte is a leading `1`."""
     zeros = len(data) - len(data.lstrip(b"\0"))
     number = int.from_bytes(data)
-    letters: list[str] = []
+    pairs: list[str] = []
     while number:
-        number, rest = divmod(number, 58)
-        letters.append(ALPHABET[rest])
-    return "1" * zeros + "".join(reversed(letters))
+        number, chunk = divmod(number, _CHUNK)
+        for _ in range(5):
+            chunk, pair = divmod(chunk, 58 * 58)
+            pairs.append(_PAIRS[pair])
+    return "1" * zeros + "".join(reversed(pairs)).lstrip("1")
 
 
 def decode(text: str) -> bytes:

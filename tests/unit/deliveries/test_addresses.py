@@ -25,7 +25,8 @@ NOBODY = AllowList()
         "64:ff9b::10.0.0.1", "64:ff9b::808:808", "64:ff9b:1::1", "100::1", "2001::1", "2001:0:4136:e378::1",
         "2001:2::1", "2001:db8::1", "2001:10::1", "2001:20::1", "2002:a00:1::1", "2002:808:808::1", "3fff::1",
         "5f00::1", "fc00::1", "fd00:ec2::254", "fd20:ce::254", "fe80::1", "febf::1", "fec0::1", "ff02::1", "4000::1",
-        "8000::1", "1::1",
+        "8000::1", "1::1", "192.0.0.192", "192.0.0.170", "192.31.196.1", "192.52.193.1", "192.175.48.1",
+        "100:0:0:1::1", "2620:4f:8000::1", "3ffe::1", "::ffff:169.254.169.254",
     ],
 )  # fmt: skip
 def test_inner_and_special_addresses_are_refused(text: str) -> None:
@@ -72,6 +73,15 @@ def test_no_allow_list_opens_the_metadata_services() -> None:
         "168.63.129.16",
         "224.0.0.1",
         "255.255.255.255",
+        "192.0.0.192",
+        "::ffff:169.254.169.254",
+        "::169.254.169.254",
+        "::ffff:0:169.254.169.254",
+        "64:ff9b::169.254.169.254",
+        "64:ff9b:1::169.254.169.254",
+        "2002:a9fe:a9fe::1",
+        "2001:0:a9fe:a9fe::1",
+        "fd00:ec2::254",
     ):
         assert not judge(ipaddress.ip_address(text), allow).permitted
     assert judge(ipaddress.ip_address("10.0.0.1"), allow).permitted
@@ -105,7 +115,19 @@ def test_another_url_is_refused(url: str) -> None:
         check_url(url, NOBODY)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "localhost", "a.localhost", "10.0.0.1"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "localhost",
+        "localhost.",
+        "a.localhost.",
+        "10.0.0.1",
+        "[fe80::1%25eth0]",
+    ],
+)
 def test_a_literal_inner_address_is_refused_at_registration(host: str) -> None:
     with pytest.raises(BadInputError):
         check_url(f"https://{host}/", NOBODY)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -124,6 +126,54 @@ def test_a_body_that_is_never_finished_does_not_undo_the_status(receiver: Receiv
     receiver.behave["/drips"] = drips
     got = post(receiver, receiver.url("/drips"), timeout=0.5)
     assert (got.status, got.excerpt, got.failure) == (200, b"a little", None)
+
+
+@contextmanager
+def raw(receiver: Receiver, says: Callable[[ssl.SSLSocket], None]) -> Generator[str]:
+    """Serve one TLS connection that answers with whatever bytes *says* sends."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(receiver.tls.cert, receiver.tls.key)
+
+    def serve() -> None:
+        with suppress(OSError), listener.accept()[0] as plain, context.wrap_socket(plain, server_side=True) as secure:
+            secure.recv(65536)
+            says(secure)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}/"
+    thread.join(10)
+
+
+def test_headers_without_end_are_cut(receiver: Receiver) -> None:
+    def endless(secure: ssl.SSLSocket) -> None:
+        secure.sendall(b"HTTP/1.1 200 OK\r\n")
+        for number in range(1_000_000):
+            secure.sendall(b"x-%d: %s\r\n" % (number, b"y" * 1000))
+
+    with raw(receiver, endless) as url:
+        assert post(receiver, url, timeout=10).failure == "protocol"
+
+
+def test_one_header_that_is_too_long_is_refused(receiver: Receiver) -> None:
+    with raw(receiver, lambda secure: secure.sendall(b"HTTP/1.1 200 OK\r\nx: " + b"y" * 100_000 + b"\r\n\r\n")) as url:
+        assert post(receiver, url, timeout=10).failure == "protocol"
+
+
+def test_headers_that_drip_time_out(receiver: Receiver) -> None:
+    gone = threading.Event()
+
+    def drip(secure: ssl.SSLSocket) -> None:
+        for byte in b"HTTP/1.1 200 OK\r\n" + b"x" * 1000:
+            if gone.wait(0.05):
+                return
+            secure.sendall(bytes([byte]))
+
+    with raw(receiver, drip) as url:
+        got = post(receiver, url, timeout=1)
+        gone.set()
+    assert (got.status, got.failure) == (None, "timeout")
 
 
 def test_retry_after_is_told(receiver: Receiver) -> None:

@@ -18,9 +18,9 @@ INTERRUPTED = 130
 THIN = {
     "orgs": "registers",
     "keys": "registers",
-    "endpoints": "payloads",
+    "endpoints": "endpoints",
     "payloads": "payloads",
-    "deliveries": "payloads",
+    "deliveries": "deliveries",
 }
 """Groups of commands that only talk to an instance, and their modules: they start without loading the server."""
 

@@ -12,10 +12,12 @@ from heldtrue.app import maintenance, operators
 from heldtrue.app.cli import frame
 from heldtrue.app.cli.backups import backup, restore
 from heldtrue.app.cli.claims import claims
+from heldtrue.app.cli.deliveries import deliveries
 from heldtrue.app.cli.demo import demo
 from heldtrue.app.cli.edge import edge
+from heldtrue.app.cli.endpoints import endpoints
 from heldtrue.app.cli.log import log
-from heldtrue.app.cli.payloads import deliveries, endpoints, payloads
+from heldtrue.app.cli.payloads import payloads
 from heldtrue.app.cli.probe import probe
 from heldtrue.app.cli.registers import keys, orgs
 from heldtrue.app.cli.session import Session, command

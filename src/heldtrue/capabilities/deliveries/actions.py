@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from heldtrue.capabilities.deliveries import endpoints, queue, settling, store
+from datetime import datetime
+
+from heldtrue.capabilities.deliveries import endpoints, health, queue, settling, store
 from heldtrue.capabilities.deliveries.model import (
     AttemptView,
     DeliveryBusyError,
@@ -16,6 +18,7 @@ from heldtrue.capabilities.deliveries.model import (
 from heldtrue.capabilities.receipts import actions as receipts
 from heldtrue.crypto.keyring import KeyDestroyedError
 from heldtrue.crypto.sealing import key_id_of
+from heldtrue.db.tx import SystemTx
 from heldtrue.http.pagination import Listing, listing
 from heldtrue.kernel.ids import AttemptId, DeliveryId, EndpointId, PayloadId, ReceiptId
 from heldtrue.op import Operation
@@ -89,6 +92,11 @@ def replay_delivery(op: Operation, asked: TheDelivery) -> DeliverySummary:
 def end_deliveries(op: Operation, payload: PayloadId) -> None:
     """End what waits of a payload that is erased."""
     settling.end_for_payload(op.tx, payload.value, op.now)
+
+
+def circuits(tx: SystemTx, now: datetime) -> tuple[int, int, int]:
+    """Return how many endpoints' circuits are open and half open, and how many endpoints fail at all."""
+    return health.circuits(tx, now)
 
 
 def _summary(row: queue.DeliveryRow) -> DeliverySummary:

@@ -7,6 +7,7 @@ that is assigned for global unicast, minus what is blocked within it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -39,6 +40,7 @@ BLOCKED: tuple[tuple[str, str], ...] = (
     ("255.255.255.255/32", "limited broadcast (RFC 919)"),
     ("168.63.129.16/32", "cloud platform service (Azure wire server)"),
     ("100.100.100.200/32", "cloud metadata (Alibaba)"),
+    ("192.0.0.192/32", "cloud metadata (Oracle)"),
     ("::/128", "unspecified (RFC 4291)"),
     ("::1/128", "loopback (RFC 4291)"),
     ("::/96", "IPv4-compatible (RFC 4291)"),
@@ -71,6 +73,7 @@ BLOCKED: tuple[tuple[str, str], ...] = (
 _BLOCKED: tuple[tuple[Network, str], ...] = tuple(
     sorted(((ip_network(text), why) for text, why in BLOCKED), key=lambda entry: -entry[0].prefixlen)
 )
+_CARRIERS = tuple(IPv6Network(text) for text in ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48"))
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 
 
@@ -102,6 +105,7 @@ class AllowList:
             "fd00:ec2::254/128",
             "fd20:ce::254/128",
             "100.100.100.200/32",
+            "192.0.0.192/32",
             "168.63.129.16/32",
             "224.0.0.0/4",
             "ff00::/8",
@@ -127,12 +131,14 @@ class AllowList:
         return cls(tuple(networks))
 
     def names(self, address: Address) -> bool:
-        """Return whether the list opens *address*."""
-        if any(address in network for network in self.NEVER if network.version == address.version):
-            return False
+        """Return whether the list opens *address*; an IPv4 address within it is asked about too."""
+        for meant in (address, *_embedded(address)):
+            if any(meant in network for network in self.NEVER if network.version == meant.version):
+                return False
         return any(address in network for network in self.networks if network.version == address.version)
 
 
+@functools.lru_cache(maxsize=4096)
 def judge(address: Address, allow: AllowList) -> Verdict:
     """Return whether a delivery may connect to *address*; an IPv4-mapped address is judged as what it maps to."""
     address = unmapped(address)
@@ -146,6 +152,18 @@ def judge(address: Address, allow: AllowList) -> Verdict:
             return Verdict(permitted=True, listed=True, reason="allowed by the operator although not global unicast")
         return Verdict(permitted=False, listed=False, reason="outside global unicast (RFC 4291)")
     return Verdict(permitted=True, listed=False, reason="public")
+
+
+def _embedded(address: Address) -> tuple[IPv4Address, ...]:
+    """Return the IPv4 addresses that a gateway would make of *address*: compatible, translated, NAT64, 6to4, Teredo."""
+    if isinstance(address, IPv4Address):
+        return ()
+    if address.sixtofour is not None:
+        return (address.sixtofour,)
+    if address.teredo is not None:
+        return address.teredo
+    low = IPv4Address(int(address) & 0xFFFFFFFF)
+    return (low,) if any(address in network for network in _CARRIERS) else ()
 
 
 def unmapped(address: Address) -> Address:

@@ -72,7 +72,8 @@ def check_url(url: str, allow: AllowList) -> str:
     if not host or parts.username is not None or parts.password is not None or parts.fragment or port == 0:
         raise EndpointUrlError("an endpoint's URL has a host, and neither credentials nor a fragment")
     address = parse_address(host)
-    if address is None and (host == "localhost" or host.endswith((".localhost", ".localhost."))):
+    name = host.rstrip(".")
+    if address is None and (name == "localhost" or name.endswith(".localhost")):
         address = parse_address("127.0.0.1")
     if address is None and _NUMERIC.fullmatch(host.rstrip(".").rpartition(".")[2]):
         raise EndpointUrlError("the host is an address in another notation", advice="Write it in dotted decimal.")
