@@ -237,7 +237,12 @@ def test_code_that_fails_is_tried_by_the_schedule_then_the_failure_is_told(
     [got] = receiver.received
     said = webhook(got.body)
     notice = json.loads(base64.b64decode(said["data"]["output"]["content"]))
-    assert (got.path, said["type"], notice["error"], notice["tries"]) == ("/alarm", "flow.failed", "ValueError: line 3", 3)
+    assert (got.path, said["type"], notice["error"], notice["tries"]) == (
+        "/alarm",
+        "flow.failed",
+        "ValueError: line 3",
+        3,
+    )
     assert [one["event"] for one in house.place.house.entries(house.place.admin)].count("flow.failed") == 1
 
 

@@ -17,7 +17,20 @@ from types import FrameType
 import msgspec
 import orjson
 
-from heldtrue.app import boot, claims, clockmark, edge, first, instance, listener, preload, web, wiring, worker
+from heldtrue.app import (
+    boot,
+    claims,
+    clockmark,
+    edge,
+    first,
+    instance,
+    listener,
+    preload,
+    runner,
+    web,
+    wiring,
+    worker,
+)
 from heldtrue.app.boot import Ground, Home, Say
 from heldtrue.app.first import Prepared
 from heldtrue.app.listener import CertificateFiles
@@ -58,7 +71,11 @@ def up(settings: Settings, path: Path, *, demo: bool, say: Say, serving: Callabl
     try:
         if demo:
             home = _with_demo(home)
-        with contextlib.closing(listener.bind(*settings.address)) as socket_, edge.listening(home) as doors:
+        with (
+            contextlib.closing(listener.bind(*settings.address)) as socket_,
+            edge.listening(home) as doors,
+            runner.listening(home) as desk,
+        ):
             files = boot.certificate_files(home)
             certificate = files.read()
             preload.everything(home.settings)
@@ -69,9 +86,14 @@ def up(settings: Settings, path: Path, *, demo: bool, say: Say, serving: Callabl
                 home.data.pin.write_text(prepared.pin + "\n")
                 home.data.pin.chmod(0o644)
 
+                def leave() -> None:
+                    socket_.close()
+                    desk.close()
+
                 def serve(ready: Ready) -> int:
                     preload.tell_late_imports()
                     doors.close()
+                    desk.close()
                     make_app, close = wiring.web(ground)
                     return web.serve(make_app, socket_, supervisor.certificate, ready, close)
 
@@ -79,14 +101,16 @@ def up(settings: Settings, path: Path, *, demo: bool, say: Say, serving: Callabl
                     preload.tell_late_imports()
                     socket_.close()
                     doors.close()
+                    desk.close()
                     return worker.work(ground, ready, claims.attacks if home.settings.claims else None)
 
                 supervisor = Supervisor(
                     server=base.server,
                     children=[
+                        *runner.children(home, desk),
                         Child("worker", work, home.account),
                         Child("web", serve, home.account, serves=True),
-                        *edge.children(ground, doors, lambda: supervisor.certificate, socket_.close),
+                        *edge.children(ground, doors, lambda: supervisor.certificate, leave),
                     ],
                     certificates=files,
                     certificate=certificate,

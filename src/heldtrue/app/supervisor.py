@@ -121,15 +121,18 @@ class Supervisor:
         return not self._all_ready() or self._retiring is not None or bool(self._exchanging)
 
     def _all_ready(self) -> bool:
-        return all(child.ready for child in self.children)
+        return all(child.ready or not child.vital for child in self.children)
 
     def _round(self) -> None:
         self._watch_database()
         for child in self.children:
             status = child.poll()
             if status is not None:
-                if not self._served:
+                if not self._served and child.vital:
                     raise ChildFailedError(f"the {child.name} process ended with {describe(status)} before it served")
+                if child.given_up:
+                    self._log.warning("child given up: it cannot work on this machine", child=child.name)
+                    continue
                 wait = round(max(0.0, child.due - time.monotonic()), 1)
                 self._log.error("child ended", child=child.name, how=describe(status), again_in=wait)
             if child.revive():

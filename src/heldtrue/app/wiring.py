@@ -30,12 +30,15 @@ from heldtrue.capabilities.intake.routes import routes as intake_routes
 from heldtrue.capabilities.keystore.routes import routes as keystore_routes
 from heldtrue.capabilities.ledger import actions as ledger
 from heldtrue.capabilities.ledger.routes import routes as ledger_routes
+from heldtrue.capabilities.outputs.routes import routes as output_routes
 from heldtrue.capabilities.probe.actions import ProbeServices
 from heldtrue.capabilities.probe.routes import routes as probe_routes
 from heldtrue.capabilities.receipts import actions as receipts
 from heldtrue.capabilities.receipts.routes import ReceiptServices
 from heldtrue.capabilities.receipts.routes import routes as receipt_routes
 from heldtrue.capabilities.tenants.routes import ROUTES as TENANTS
+from heldtrue.capabilities.transforms import run_actions as runs
+from heldtrue.capabilities.transforms.routes import ROUTES as FLOWS
 from heldtrue.http.app import build_app
 from heldtrue.http.limits import Limits, Rate
 from heldtrue.http.ports import Ports
@@ -70,9 +73,11 @@ def table(parts: Services) -> list[Route]:
             IntakeServices(
                 objects=parts.objects,
                 limits=IntakeLimits(body=settings.limits.body_bytes, attachments=settings.limits.attachments),
-                erasures=(receipts.forget, deliveries.end_deliveries),
+                erasures=(receipts.forget, deliveries.end_deliveries, runs.forget),
             )
         ),
+        *output_routes(parts.objects),
+        *FLOWS,
         *receipt_routes(ReceiptServices(objects=parts.objects)),
         *delivery_routes(DeliveryServices(allow=parts.allow)),
         *ledger_routes(parts.ground.home.data.log),
@@ -141,12 +146,16 @@ def facts(parts: Services) -> Mapping[str, tuple[str, float]]:
     with parts.database.system() as tx:
         waiting = tx.value("SELECT count(*) FROM heldtrue.payloads WHERE state = 'accepted'")
         pending = tx.value("SELECT count(*) FROM heldtrue.deliveries WHERE state = 'pending'")
+        runs_waiting = tx.value("SELECT count(*) FROM heldtrue.runs WHERE state IN ('queued', 'running')")
+        runs_failed = tx.value("SELECT count(*) FROM heldtrue.runs WHERE state = 'failed'")
         unlogged = tx.value("SELECT count(*) FROM heldtrue.log_pending")
         oldest = tx.value("SELECT min(created_at) FROM heldtrue.log_pending")
         size = tx.value("SELECT max(size) FROM heldtrue.log_checkpoints")
     return {
         "payloads_waiting": ("Payloads accepted and not forwarded yet.", waiting),
         "deliveries_pending": ("Deliveries under way or due.", pending),
+        "flow_runs_waiting": ("Runs of flows under way or due.", runs_waiting),
+        "flow_runs_failed": ("Runs of flows that failed for good and that nobody retried or cancelled.", runs_failed),
         "log_entries_waiting": ("Entries that have no index yet.", unlogged),
         "log_oldest_waiting_seconds": ("Age of the oldest of them.", (now - oldest).total_seconds() if oldest else 0),
         "log_size": ("Entries under the newest checkpoint.", size or 0),

@@ -93,8 +93,8 @@ def _flow(arena: Arena, probe: Probe, mark: str) -> dict[str, str]:
 
 def retire(arena: Arena, probe: Probe, had: Stock) -> None:
     """Take back what would go on working: the flow, the endpoint and the key; erase the payload."""
-    for path in (f"/v1/flows/{had.ids['flow_id']}", f"/v1/endpoints/{had.ids['endpoint_id']}", f"/v1/keys/{had.ids['key_id']}",
-                 f"/v1/payloads/{had.ids['payload_id']}"):  # fmt: skip
+    kinds = {"flows": "flow_id", "endpoints": "endpoint_id", "keys": "key_id", "payloads": "payload_id"}
+    for path in (f"/v1/{kind}/{had.ids[name]}" for kind, name in kinds.items()):
         arena.caller.call("DELETE", path, probe.admin).expect(200, 404, 409)
 
 

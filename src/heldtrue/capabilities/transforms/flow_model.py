@@ -156,8 +156,8 @@ class ChangeFlow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     name: Name | None = None
     steps: Steps | None = None
     trigger: Trigger | None = None
-    filters: Filters | None | msgspec.UnsetType = msgspec.UNSET
-    schedule: Schedule | None | msgspec.UnsetType = msgspec.UNSET
+    filters: Filters | msgspec.UnsetType | None = msgspec.UNSET
+    schedule: Schedule | msgspec.UnsetType | None = msgspec.UNSET
     endpoint_ids: Endpoints | None = None
     event_type: EventType | None = None
     alert_endpoint_ids: Endpoints | None = None
