@@ -86,7 +86,7 @@ def _flow(arena: Arena, probe: Probe, mark: str) -> dict[str, str]:
     flow_id = caller.call("POST", "/v1/flows", token, flow).expect(201).json()["id"]
     caller.call("POST", "/v1/payloads", token, mark.encode(), {"content-type": FLOW_TYPE}).expect(202)
     path = f"/v1/runs?flow_id={flow_id}"
-    [run] = arena.until("the run", lambda: caller.call("GET", path, token).expect(200).json()["data"])
+    [run] = arena.until("the run", lambda: caller.call("GET", path, token).expect(200).json()["data"] or None)
     caller.call("POST", f"/v1/runs/{run['id']}/cancel", token).expect(200)
     return {"transform_id": transform, "flow_id": flow_id, "run_id": run["id"], "number": "1"}
 
