@@ -237,7 +237,12 @@ def test_code_that_fails_is_tried_by_the_schedule_then_the_failure_is_told(
     [got] = receiver.received
     said = webhook(got.body)
     notice = json.loads(base64.b64decode(said["data"]["output"]["content"]))
-    assert (got.path, said["type"], notice["error"], notice["tries"]) == ("/alarm", "flow.failed", "ValueError: line 3", 3)
+    assert (got.path, said["type"], notice["error"], notice["tries"]) == (
+        "/alarm",
+        "flow.failed",
+        "ValueError: line 3",
+        3,
+    )
     assert [one["event"] for one in house.place.house.entries(house.place.admin)].count("flow.failed") == 1
 
 
@@ -368,21 +373,23 @@ def test_filters_choose(house: FlowHouse, filters: dict[str, object], taken: boo
 
 
 def test_a_schedule_stores_a_payload_once_for_each_time_and_runs_the_latest_of_those_missed(house: FlowHouse) -> None:
+    clock = house.place.house.clock
+    clock.at = (clock.at + timedelta(hours=1)).replace(minute=30, second=0, microsecond=0)
     house.flow(house.transform(), trigger="schedule", schedule={"cron": "0 * * * *", "time_zone": "Europe/Berlin"})
-    house.place.house.clock.at = house.place.house.clock.at.replace(minute=30, second=0, microsecond=0)
+    due = clock.at.replace(minute=0, microsecond=0) + timedelta(hours=1)
     one, two = house.worker(), house.worker()
     assert one.fire_due() + two.fire_due() == 0
     later(house, timedelta(minutes=31))
     assert one.fire_due() + two.fire_due() == 1
     assert house.step() == 1
     first = json.loads(json.loads(house.outputs(house.only()["payload_id"])[0]["content"])["seen"])
-    assert (first["scheduled_for"][11:16], first["missed"]) == ("13:00", 0)
+    assert (datetime.fromisoformat(first["scheduled_for"]), first["missed"]) == (due, 0)
     later(house, timedelta(hours=3))
     assert one.fire_due() + two.fire_due() == 1
     house.step()
     payload = house.runs()[0]["payload_id"]
     again = json.loads(json.loads(house.outputs(payload)[0]["content"])["seen"])
-    assert (again["scheduled_for"][11:16], again["missed"]) == ("16:00", 2)
+    assert (datetime.fromisoformat(again["scheduled_for"]), again["missed"]) == (due + timedelta(hours=3), 2)
     assert house.place.admin.get(f"/v1/payloads/{payload}").json()["source"] == "schedule"
 
 

@@ -24,6 +24,7 @@ from heldtrue.capabilities.deliveries.worker import WorkerServices
 from heldtrue.capabilities.keystore.actions import ensure_signing_keys, sequencer
 from heldtrue.capabilities.receipts import actions as receipts
 from heldtrue.capabilities.receipts.model import Links
+from heldtrue.capabilities.transforms.planning import planner
 from heldtrue.crypto.platform import PlatformKey
 from heldtrue.db.roles import RoleDsns
 from heldtrue.http.app import build_app
@@ -131,6 +132,7 @@ def furnish(whole: Whole, name: str, environment: str = "live") -> Belongings:
     receipt = admin.get("/v1/receipts").json()["data"][0]
     upstream = _made(house.operator.post("/v1/upstream-keys", {"upstream": "furnished", "overlap_seconds": 0}))["id"]
     replay = _made(admin.post("/v1/deliveries/replays", {"dry_run": False, "state": "held"}))
+    flow = _flow_of(whole, admin)
     leaf = admin.get("/v1/audit?limit=200").json()["data"][-1]
     names = {
         "organisation_id": me["organisation_id"],
@@ -143,10 +145,23 @@ def furnish(whole: Whole, name: str, environment: str = "live") -> Belongings:
         "leaf_id": leaf["leaf_id"],
         "ordinal": "1",
         "upstream_key_id": upstream,
+        **flow,
     }
-    nobodys = {"ordinal", "upstream_key_id"}
+    nobodys = {"ordinal", "number", "upstream_key_id"}
     marks = {CANARY, *(value for parameter, value in names.items() if parameter not in nobodys), me["id"]}
     return Belongings(admin, me["organisation_id"], names, {*marks, *(mark.split("_")[-1] for mark in marks)})
+
+
+def _flow_of(whole: Whole, admin: Caller) -> dict[str, str]:
+    """Make a transform and a flow, and a run that nobody carries on; the flow takes nothing more."""
+    transform = _made(admin.post("/v1/transforms", {"name": CANARY, "language": "python", "code": CANARY}))["id"]
+    asked = {"name": CANARY, "steps": [{"transform_id": transform}], "filters": {"content_type": "text/x-flow"}}
+    flow = _made(admin.post("/v1/flows", asked))["id"]
+    _made(admin.call("POST", "/v1/payloads", body=CANARY.encode(), headers={"content-type": "text/x-flow"}))
+    engine_of(whole.parts).step_forward()
+    [run] = admin.get("/v1/runs").json()["data"]
+    assert admin.post(f"/v1/flows/{flow}/disable").status == 200
+    return {"transform_id": transform, "flow_id": flow, "run_id": run["id"], "number": "1"}
 
 
 def link_tokens(whole: Whole, belongings: Belongings) -> dict[str, str]:
@@ -162,7 +177,7 @@ def engine_of(parts: Services) -> Engine:
     home = parts.ground.home
     worker = WorkerServices(
         database=parts.database, platform=home.platform, cache=parts.cache, clock=home.clock, entropy=parts.entropy,
-        objects=parts.objects, signers=parts.signers, origin=ORIGIN, urls=parts.urls,
+        objects=parts.objects, signers=parts.signers, origin=ORIGIN, urls=parts.urls, plan=planner(parts.objects),
     )  # fmt: skip
     return Engine(worker, Outgoing(allow=parts.allow, ca_file=None))
 

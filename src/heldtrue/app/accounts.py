@@ -45,14 +45,33 @@ def confine(account: Account | None, parent: int) -> None:
 
     The death signal comes after the change of user: the kernel clears it at that change (prctl(2)).
     """
-    libc = ctypes.CDLL(None, use_errno=True)
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if account is not None:
-        os.setgroups([])
-        os.setresgid(account.gid, account.gid, account.gid)
-        os.setresuid(account.uid, account.uid, account.uid)
+        _drop_to(account)
         os.environ.update(HOME="/nonexistent", USER=account.name, LOGNAME=account.name)
+    _seclude()
+    if os.getppid() != parent:
+        raise SystemExit("the supervisor is gone")
+
+
+def become(account: Account) -> None:
+    """Become *account* for good, in a child that is confined already; the death signal is asked for again."""
+    parent = os.getppid()
+    _drop_to(account)
+    _seclude()
+    if os.getppid() != parent:
+        raise SystemExit("the supervisor is gone")
+
+
+def _drop_to(account: Account) -> None:
+    os.setgroups([])
+    os.setresgid(account.gid, account.gid, account.gid)
+    os.setresuid(account.uid, account.uid, account.uid)
+
+
+def _seclude() -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
     for option, value in (
         (_PR_SET_NO_NEW_PRIVS, 1),
         (_PR_SET_DUMPABLE, 0),
@@ -61,8 +80,6 @@ def confine(account: Account | None, parent: int) -> None:
         if libc.prctl(option, value, 0, 0, 0) != 0:
             number = ctypes.get_errno()
             raise OSError(number, f"prctl({option}): {os.strerror(number)}")
-    if os.getppid() != parent:
-        raise SystemExit("the supervisor is gone")
 
 
 def entitle(name: str) -> None:

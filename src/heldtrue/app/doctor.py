@@ -15,6 +15,7 @@ from pathlib import Path
 from heldtrue.app import boot, clockmark, instance, listener
 from heldtrue.app.doctor_edge import examine_edge
 from heldtrue.app.doctor_scanning import examine_scanning
+from heldtrue.app.doctor_transforms import examine_transforms
 from heldtrue.app.findings import Finding, Level
 from heldtrue.app.instance import DataDir, Identity
 from heldtrue.app.maintenance import settings_of
@@ -58,6 +59,7 @@ def examine(path: Path, config: Path | None) -> Iterator[Finding]:
     yield from _clock(data)
     yield from _disk(data)
     yield from _listening(data, settings)
+    yield from examine_transforms(data, settings.transforms)
     yield from _certificate(data, settings)
 
 

@@ -75,6 +75,18 @@ class WorkerMetrics:
             registry=self._registry,
         )
 
+        self._sandbox = Gauge(
+            "heldtrue_sandbox_level",
+            "1 for the level at which customers' code is isolated: full, older-kernel, landlock-seccomp, or off.",
+            ["level"],
+            registry=self._registry,
+        )
+
+    def sandbox(self, level: str) -> None:
+        """Say at which level customers' code is isolated."""
+        self._sandbox.clear()
+        self._sandbox.labels(level).set(1)
+
     def write(self) -> None:
         """Write what there is; a reader sees the old text or the new one."""
         draft = self._path.with_suffix(".new")

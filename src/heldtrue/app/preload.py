@@ -61,8 +61,14 @@ LATE = (
     "zoneinfo",
 )
 VALKEY = ("redis", "redis.backoff", "redis.retry")
-SKIPPED = ("heldtrue.app.cli", "heldtrue.__main__")
-"""Commands: they run in processes of their own."""
+SKIPPED = (
+    "heldtrue.app.cli",
+    "heldtrue.app.runner_main",
+    "heldtrue.sandbox.guest",
+    "heldtrue.sandbox.jail",
+    "heldtrue.__main__",
+)
+"""Commands, and what runs in programs of their own."""
 FOREIGN = ("encodings.mbcs", "encodings.oem")
 """Codecs of other systems."""
 

@@ -24,6 +24,18 @@ SETTLED = 30.0
 Ready = Callable[[], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Tells the supervisor that a child is ready; its descriptor may be handed on to a program that a child becomes."""
+
+    descriptor: int
+
+    def __call__(self) -> None:
+        """Say so, once."""
+        os.write(self.descriptor, b"+")
+        os.close(self.descriptor)
+
+
 class ChildFailedError(UnavailableError):
     """A process of the instance could not start; the message before this one says why."""
 
@@ -101,9 +113,14 @@ class Child:
     account: Account | None
     serves: bool = False
     """Whether it serves with the instance's certificate, and is exchanged when that changes."""
+    vital: bool = True
+    """Whether nothing is served before it is ready."""
+    gives_up_with: int | None = None
+    """The exit code after which it is not started again, where it is not vital."""
     pid: int | None = None
     restarts: int = 0
     ready: bool = False
+    given_up: bool = False
     due: float = 0.0
     _delay: float = FIRST_DELAY
     _started: float = 0.0
@@ -118,7 +135,7 @@ class Child:
         def main() -> int:
             os.close(reader)
             entitle(self.name)
-            return self.main(lambda: os.close(writer) if os.write(writer, b"+") else None)
+            return self.main(Announce(writer))
 
         self._close()
         self.pid = fork(main, self.account)
@@ -137,6 +154,8 @@ class Child:
             return None
         self.pid, self.ready = None, False
         self._close()
+        ended_with = os.waitstatus_to_exitcode(status)
+        self.given_up = not self.vital and self.gives_up_with is not None and ended_with == self.gives_up_with
         now = time.monotonic()
         self._delay = FIRST_DELAY if now - self._started > SETTLED else min(self._delay * 2, LONGEST_DELAY)
         self.due = now + self._delay
@@ -144,7 +163,7 @@ class Child:
 
     def revive(self) -> bool:
         """Start again when the delay is over; return whether it was."""
-        if self.pid is not None or time.monotonic() < self.due:
+        if self.pid is not None or self.given_up or time.monotonic() < self.due:
             return False
         self.restarts += 1
         self.start()

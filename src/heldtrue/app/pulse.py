@@ -6,7 +6,7 @@ import mmap
 import struct
 import time
 
-PARTS = ("deliveries", "log", "claims", "sweeps")
+PARTS = ("deliveries", "log", "claims", "sweeps", "flows")
 _SLOT = struct.Struct("=dq")
 
 

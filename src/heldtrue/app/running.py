@@ -17,7 +17,21 @@ from types import FrameType
 import msgspec
 import orjson
 
-from heldtrue.app import boot, claims, clockmark, edge, first, instance, listener, mail, preload, web, wiring, worker
+from heldtrue.app import (
+    boot,
+    claims,
+    clockmark,
+    edge,
+    first,
+    instance,
+    listener,
+    mail,
+    preload,
+    runner,
+    web,
+    wiring,
+    worker,
+)
 from heldtrue.app.boot import Ground, Home, Say
 from heldtrue.app.first import Prepared
 from heldtrue.app.listener import CertificateFiles
@@ -63,7 +77,9 @@ def up(settings: Settings, path: Path, *, demo: bool, say: Say, serving: Callabl
             contextlib.closing(listener.bind(*settings.address)) as socket_,
             edge.listening(home) as doors,
             mail.listening(home) as post,
+            runner.listening(home) as desk,
         ):
+            listeners = {"web": socket_, "edge": doors, "mail": post, "runner": desk}
             files = boot.certificate_files(home)
             certificate = files.read()
             preload.everything(home.settings)
@@ -74,35 +90,30 @@ def up(settings: Settings, path: Path, *, demo: bool, say: Say, serving: Callabl
                 home.data.pin.write_text(prepared.pin + "\n")
                 home.data.pin.chmod(0o644)
 
+                def leave_all_but(kept: str) -> None:
+                    for name, one in listeners.items():
+                        if name != kept:
+                            one.close()
+
                 def serve(ready: Ready) -> int:
                     preload.tell_late_imports()
-                    doors.close()
-                    post.close()
+                    leave_all_but("web")
                     make_app, close = wiring.web(ground)
                     return web.serve(make_app, socket_, supervisor.certificate, ready, close)
 
-                def leave_all_but_mail() -> None:
-                    socket_.close()
-                    doors.close()
-
-                def leave_all_but_edge() -> None:
-                    socket_.close()
-                    post.close()
-
                 def work(ready: Ready) -> int:
                     preload.tell_late_imports()
-                    socket_.close()
-                    doors.close()
-                    post.close()
+                    leave_all_but("worker")
                     return worker.work(ground, ready, claims.attacks if home.settings.claims else None)
 
                 supervisor = Supervisor(
                     server=base.server,
                     children=[
+                        *runner.children(home, desk),
                         Child("worker", work, home.account),
                         Child("web", serve, home.account, serves=True),
-                        *edge.children(ground, doors, lambda: supervisor.certificate, leave_all_but_edge),
-                        *mail.children(ground, post, lambda: supervisor.certificate, leave_all_but_mail),
+                        *edge.children(ground, doors, lambda: supervisor.certificate, lambda: leave_all_but("edge")),
+                        *mail.children(ground, post, lambda: supervisor.certificate, lambda: leave_all_but("mail")),
                     ],
                     certificates=files,
                     certificate=certificate,

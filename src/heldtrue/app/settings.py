@@ -17,6 +17,7 @@ from heldtrue.app.settings_edge import Edge, host_and_port
 from heldtrue.app.settings_leaks import Leaks
 from heldtrue.app.settings_mail import Mail
 from heldtrue.app.settings_scanning import Scan
+from heldtrue.app.settings_transforms import Transforms
 from heldtrue.kernel.errors import SettingsError
 
 _SECRET_WORD = re.compile(r"pass(word|wd|phrase)?$|secret|token|credential$|private", re.IGNORECASE)
@@ -89,6 +90,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     leaks: Leaks = Leaks()
     scan: Scan = Scan()
     mail: Mail = Mail()
+    transforms: Transforms = Transforms()
 
     def __post_init__(self) -> None:
         parse_listen(self.listen)

@@ -94,7 +94,8 @@ class Supervisor:
         try:
             if not self._stopping:
                 for child in self.children:
-                    child.start()
+                    if child.vital:
+                        child.start()
             while not self._stopping:
                 self._round()
                 if select.select([reader], [], [], 0.05 if self._unsettled() else ROUND)[0]:
@@ -121,18 +122,21 @@ class Supervisor:
         return not self._all_ready() or self._retiring is not None or bool(self._exchanging)
 
     def _all_ready(self) -> bool:
-        return all(child.ready for child in self.children)
+        return all(child.ready or not child.vital for child in self.children)
 
     def _round(self) -> None:
         self._watch_database()
         for child in self.children:
             status = child.poll()
             if status is not None:
-                if not self._served:
+                if not self._served and child.vital:
                     raise ChildFailedError(f"the {child.name} process ended with {describe(status)} before it served")
+                if child.given_up:
+                    self._log.warning("child given up: it cannot work on this machine", child=child.name)
+                    continue
                 wait = round(max(0.0, child.due - time.monotonic()), 1)
                 self._log.error("child ended", child=child.name, how=describe(status), again_in=wait)
-            if child.revive():
+            if (child.vital or self._served) and child.revive():
                 self._log.info("child started again", child=child.name, pid=child.pid, restarts=child.restarts)
         try:
             self.upkeep()
@@ -143,6 +147,9 @@ class Supervisor:
         if not self._served and self._all_ready():
             self._served = True
             self.serving()
+            for child in self.children:  # the others begin once nobody waits for them
+                if not child.vital:
+                    child.start()
 
     def _watch_database(self) -> None:
         if self.server is None or time.monotonic() < self._server_due:

@@ -35,12 +35,15 @@ from heldtrue.capabilities.ledger import actions as ledger
 from heldtrue.capabilities.ledger.routes import routes as ledger_routes
 from heldtrue.capabilities.mail.routes import MailRoutes
 from heldtrue.capabilities.mail.routes import routes as mail_routes
+from heldtrue.capabilities.outputs.routes import routes as output_routes
 from heldtrue.capabilities.probe.actions import ProbeServices
 from heldtrue.capabilities.probe.routes import routes as probe_routes
 from heldtrue.capabilities.receipts import actions as receipts
 from heldtrue.capabilities.receipts.routes import ReceiptServices
 from heldtrue.capabilities.receipts.routes import routes as receipt_routes
 from heldtrue.capabilities.tenants.routes import ROUTES as TENANTS
+from heldtrue.capabilities.transforms import run_actions as runs
+from heldtrue.capabilities.transforms.routes import ROUTES as FLOWS
 from heldtrue.http.app import build_app
 from heldtrue.http.limits import Limits, Rate
 from heldtrue.http.ports import Ports
@@ -76,9 +79,11 @@ def table(parts: Services) -> list[Route]:
                 objects=parts.objects,
                 limits=IntakeLimits(body=settings.limits.body_bytes, attachments=settings.limits.attachments),
                 scanner=scanner(settings.scan),
-                erasures=(receipts.forget, deliveries.end_deliveries),
+                erasures=(receipts.forget, deliveries.end_deliveries, runs.forget),
             )
         ),
+        *output_routes(parts.objects),
+        *FLOWS,
         *receipt_routes(ReceiptServices(objects=parts.objects)),
         *delivery_routes(
             DeliveryServices(
@@ -153,6 +158,8 @@ def facts(parts: Services) -> Mapping[str, tuple[str, float]]:
         waiting = tx.value("SELECT count(*) FROM heldtrue.payloads WHERE state = 'accepted'")
         pending = tx.value("SELECT count(*) FROM heldtrue.deliveries WHERE state = 'pending'")
         circuits_open, circuits_half, failing = deliveries.circuits(tx, now)
+        runs_waiting = tx.value("SELECT count(*) FROM heldtrue.runs WHERE state IN ('queued', 'running')")
+        runs_failed = tx.value("SELECT count(*) FROM heldtrue.runs WHERE state = 'failed'")
         unlogged = tx.value("SELECT count(*) FROM heldtrue.log_pending")
         oldest = tx.value("SELECT min(created_at) FROM heldtrue.log_pending")
         size = tx.value("SELECT max(size) FROM heldtrue.log_checkpoints")
@@ -162,6 +169,8 @@ def facts(parts: Services) -> Mapping[str, tuple[str, float]]:
         "endpoints_circuit_open": ("Endpoints to which nothing is sent for a while.", circuits_open),
         "endpoints_circuit_half_open": ("Endpoints that get one attempt at a time.", circuits_half),
         "endpoints_failing": ("Endpoints to which nothing was delivered since their last failure.", failing),
+        "flow_runs_waiting": ("Runs of flows under way or due.", runs_waiting),
+        "flow_runs_failed": ("Runs of flows that failed for good and that nobody retried or cancelled.", runs_failed),
         "log_entries_waiting": ("Entries that have no index yet.", unlogged),
         "log_oldest_waiting_seconds": ("Age of the oldest of them.", (now - oldest).total_seconds() if oldest else 0),
         "log_size": ("Entries under the newest checkpoint.", size or 0),

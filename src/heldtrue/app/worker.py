@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 import uvloop
 
-from heldtrue.app import sweeps
+from heldtrue.app import flows, sweeps
 from heldtrue.app.boot import Ground
 from heldtrue.app.health import REFUSED
 from heldtrue.app.metrics import WorkerMetrics
@@ -21,6 +21,7 @@ from heldtrue.capabilities.deliveries.engine import Engine, Outgoing
 from heldtrue.capabilities.deliveries.worker import WorkerServices
 from heldtrue.capabilities.keystore.actions import sequencer as sequencer_of
 from heldtrue.capabilities.ledger.sequencer import Sequencer
+from heldtrue.capabilities.transforms.planning import planner
 from heldtrue.db.tx import PoolSizes
 from heldtrue.kernel.errors import HeldtrueError, UnavailableError
 
@@ -48,15 +49,18 @@ async def _work(parts: Services, attack: Attack | None, ready: Ready) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     home = parts.ground.home
     log = await asyncio.to_thread(sequencer_of, parts.database, home.data.log, home.platform, home.clock)
+    made, standing = worker_services(parts), flows.Standing()
     async with asyncio.TaskGroup() as group:
         running = {
-            "deliveries": group.create_task(engine(parts).run(stop)),
+            "deliveries": group.create_task(engine(parts, made).run(stop)),
             "log": group.create_task(log.run(stop)),
             "sweeps": group.create_task(_every(sweeps.EVERY.total_seconds(), stop, lambda: _sweep(parts))),
         }
+        if home.settings.transforms.enabled is not False:
+            running["flows"] = group.create_task(flows.run(parts, made, standing, stop))
         if attack is not None:
             running["claims"] = group.create_task(attack(parts, stop))
-        group.create_task(_beat(parts, log, running, stop))
+        group.create_task(_beat(parts, log, running, standing, stop))
         ready()
     try:
         await asyncio.to_thread(log.step)  # what the last deliveries left is logged before we go
@@ -64,26 +68,36 @@ async def _work(parts: Services, attack: Attack | None, ready: Ready) -> None:
         _log.warning("the log waits for the next start", why=error.message)
 
 
-def engine(parts: Services) -> Engine:
-    """Return the engine that forwards and sends."""
+def worker_services(parts: Services) -> WorkerServices:
+    """Return what forwarding, sending and flows need."""
     home = parts.ground.home
-    return Engine(
-        WorkerServices(
-            database=parts.database,
-            platform=home.platform,
-            cache=parts.cache,
-            clock=home.clock,
-            entropy=parts.entropy,
-            objects=parts.objects,
-            signers=parts.signers,
-            origin=home.identity.origin,
-            urls=parts.urls,
-        ),
-        Outgoing(allow=parts.allow, authorities=home.authorities),
+    return WorkerServices(
+        database=parts.database,
+        platform=home.platform,
+        cache=parts.cache,
+        clock=home.clock,
+        entropy=parts.entropy,
+        objects=parts.objects,
+        signers=parts.signers,
+        origin=home.identity.origin,
+        urls=parts.urls,
+        plan=planner(parts.objects),
     )
 
 
-async def _beat(parts: Services, log: Sequencer, running: dict[str, asyncio.Task[None]], stop: asyncio.Event) -> None:
+def engine(parts: Services, made: WorkerServices | None = None) -> Engine:
+    """Return the engine that forwards and sends."""
+    home = parts.ground.home
+    return Engine(made or worker_services(parts), Outgoing(allow=parts.allow, authorities=home.authorities))
+
+
+async def _beat(
+    parts: Services,
+    log: Sequencer,
+    running: dict[str, asyncio.Task[None]],
+    standing: flows.Standing,
+    stop: asyncio.Event,
+) -> None:
     """Leave a sign of life for each part that runs, and the counters, until *stop* is set."""
     home = parts.ground.home
     metrics = WorkerMetrics(home.data.run / "worker.prom")
@@ -93,6 +107,7 @@ async def _beat(parts: Services, log: Sequencer, running: dict[str, asyncio.Task
                 refused = part == "log" and log.refusal is not None
                 parts.ground.pulse.beat(part, REFUSED if refused else 0)
                 metrics.rounds.labels(part).inc()
+        metrics.sandbox(standing.level)
         metrics.clock_behind.set(home.clock.behind().total_seconds())
         try:
             metrics.write()

@@ -89,15 +89,15 @@ def _flow(arena: Arena, probe: Probe, mark: str) -> dict[str, str]:
     flow_id = caller.call("POST", "/v1/flows", token, flow).expect(201).json()["id"]
     caller.call("POST", "/v1/payloads", token, mark.encode(), {"content-type": FLOW_TYPE}).expect(202)
     path = f"/v1/runs?flow_id={flow_id}"
-    [run] = arena.until("the run", lambda: caller.call("GET", path, token).expect(200).json()["data"])
+    [run] = arena.until("the run", lambda: caller.call("GET", path, token).expect(200).json()["data"] or None)
     caller.call("POST", f"/v1/runs/{run['id']}/cancel", token).expect(200)
     return {"transform_id": transform, "flow_id": flow_id, "run_id": run["id"], "number": "1"}
 
 
 def retire(arena: Arena, probe: Probe, had: Stock) -> None:
     """Take back what would go on working: the flow, the endpoint and the key; erase the payload."""
-    for path in (f"/v1/flows/{had.ids['flow_id']}", f"/v1/endpoints/{had.ids['endpoint_id']}", f"/v1/keys/{had.ids['key_id']}",
-                 f"/v1/payloads/{had.ids['payload_id']}"):  # fmt: skip
+    kinds = {"flows": "flow_id", "endpoints": "endpoint_id", "keys": "key_id", "payloads": "payload_id"}
+    for path in (f"/v1/{kind}/{had.ids[name]}" for kind, name in kinds.items()):
         arena.caller.call("DELETE", path, probe.admin).expect(200, 404, 409)
 
 

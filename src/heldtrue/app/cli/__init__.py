@@ -21,6 +21,8 @@ THIN = {
     "endpoints": "endpoints",
     "payloads": "payloads",
     "deliveries": "deliveries",
+    "transforms": "transforms",
+    "flows": "transforms",
 }
 """Groups of commands that only talk to an instance, and their modules: they start without loading the server."""
 

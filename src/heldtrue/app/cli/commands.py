@@ -21,6 +21,7 @@ from heldtrue.app.cli.payloads import payloads
 from heldtrue.app.cli.probe import probe
 from heldtrue.app.cli.registers import keys, orgs
 from heldtrue.app.cli.session import Session, command
+from heldtrue.app.cli.transforms import flows, transforms
 from heldtrue.app.cli.up import serve
 from heldtrue.app.version import version as installed
 from heldtrue_verify import cli as verifier
@@ -38,6 +39,8 @@ for name, group in (
     ("endpoints", endpoints),
     ("payloads", payloads),
     ("deliveries", deliveries),
+    ("transforms", transforms),
+    ("flows", flows),
     ("log", log),
     ("claims", claims),
 ):
@@ -111,7 +114,7 @@ def uninstall(session: Session) -> None:
             },
             {"what": str(operator), "holds": "the operator's first credential"},
             {
-                "what": "users heldtrue and heldtrue-db",
+                "what": "users heldtrue, heldtrue-db and heldtrue-runner",
                 "holds": "nothing; `userdel` removes them (started as root only)",
             },
         ],

@@ -23,6 +23,8 @@ LOOK = 1.0
 """Seconds between two looks at the schedules."""
 PATIENCE = 45.0
 """Seconds that one execution may take with its wait for a free place; less than the lease."""
+STOP_GRACE = 6.0
+"""Seconds that an execution under way gets to end when the process is asked to stop."""
 FIRST_WAIT, LONGEST_WAIT = 0.25, 5.0
 _LIMITS = RunLimits()
 log = structlog.get_logger("heldtrue.flows")
@@ -92,8 +94,7 @@ class FlowEngine:
             if number and (stop.is_set() or not await asyncio.to_thread(self._worker.renew, work.claim)):
                 return False
             try:
-                async with asyncio.timeout(self._patience):
-                    result = await self._run(job)
+                result = await self._execute(job, stop)
             except (UnavailableError, TimeoutError) as error:
                 log.warning("no runner, the run waits", run=str(work.run), why=str(error) or "it did not answer")
                 await asyncio.to_thread(self._worker.wait, work.claim)
@@ -101,11 +102,27 @@ class FlowEngine:
             except (TooLargeError, BadInputError) as error:
                 tried.outcome, tried.error = "refused", error.message
             else:
+                if result is None:
+                    return False
                 add(tried, result)
             if tried.outcome != "ok":
                 await asyncio.to_thread(self._worker.fail, work, tried)
                 return False
         return await asyncio.to_thread(self._worker.keep, work, tried)
+
+    async def _execute(self, job: Job, stop: asyncio.Event) -> RunResult | None:
+        """Return what the runner answers; None when it has not by the time that a stop grants it."""
+        run = asyncio.ensure_future(self._run(job))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            async with asyncio.timeout(self._patience):
+                await asyncio.wait((run, stopping), return_when=asyncio.FIRST_COMPLETED)
+                if not run.done():
+                    await asyncio.wait((run,), timeout=STOP_GRACE)
+            return run.result() if run.done() else None
+        finally:
+            stopping.cancel()
+            run.cancel()
 
     async def _give_back(self, claim: ClaimRow) -> None:
         try:
