@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from heldtrue.sandbox.guest import schema
 from heldtrue.sandbox.guest.charsets import charset, words
 from heldtrue.sandbox.guest.kinds import MAX_NAME, clean_name, kind_of
 from heldtrue.sandbox.guest.message import NoSuchAttachmentError, attachment_bytes, message_of
+from heldtrue.sandbox.guest.prescan import MIME_FIELDS, SINGLE
 
 META = {"id": "pay_1", "source": "http", "received_at": "2026-11-02T09:30:00.250Z"}
 VALID = Draft202012Validator(schema.SCHEMA)
@@ -186,6 +188,15 @@ def test_what_the_fast_parser_refuses_is_still_read() -> None:
     assert "lenient" in shape["problems"]
     assert shape["text"] == "hello"
     assert shape["attachments"][0]["type"] == "application/pdf"
+
+
+def test_every_word_that_the_code_says_is_in_the_schema() -> None:
+    sources = "".join(path.read_text() for path in schema.PATH.parent.glob("*.py") if "invoice" not in path.name)
+    said = set(re.findall(r'(?:problems\.add\(|yield )"([a-z-]+)"', sources))
+    said |= {f"duplicate-{name}" for name in (*SINGLE, *MIME_FIELDS)}
+    listed = set(schema.SCHEMA["$defs"]["problem"]["enum"])
+    assert said <= listed
+    assert {word for word in listed - said if f'"{word}"' not in sources} == set()
 
 
 # ---------------------------------------------------------------- names, kinds, words
