@@ -4,6 +4,7 @@
 
 import ctypes
 import os
+import select
 import signal
 import sys
 import time
@@ -58,12 +59,12 @@ def memory_bomb(k, c):
     held = []
     for _ in range(c["bound"]):
         held.append(bytearray(b"\x01" * MIB))
+    time.sleep(c["patience"])
     return len(held)
 
 
 def memory_spread(k, c):
     """Touch memory in several processes: each below the limit, all of them together far above."""
-    into, out = os.pipe()
     ready, told = os.pipe()
     children = []
     for _ in range(c["parts"]):
@@ -73,21 +74,22 @@ def memory_spread(k, c):
             try:
                 held = [bytearray(b"\x01" * MIB) for _ in range(c["bound"])]
                 os.write(told, b"r" if held else b"")
-                os.close(out)
-                os.read(into, 1)
+                time.sleep(60)
             finally:
                 os._exit(0)
         children.append(child)
     os.close(told)
-    held = 0
-    end = time.monotonic() + 3
-    while held < len(children) and time.monotonic() < end and (got := os.read(ready, 16)):
-        held += len(got)
-    time.sleep(c["patience"])
-    os.close(out)
+    held, lost = 0, 0
+    while held < len(children) and not (lost := os.waitpid(-1, os.WNOHANG)[0]):
+        if select.select([ready], [], [], 0.05)[0]:
+            held += len(os.read(ready, 16))
+    if not lost:
+        time.sleep(c["patience"])
     for child in children:
-        os.waitpid(child, 0)
-    return held == len(children)
+        if child != lost:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+    return not lost
 
 
 def scratch_bomb(k, c):
@@ -107,7 +109,7 @@ def scratch_bomb(k, c):
 
 def inode_bomb(k, c):
     """Fill the scratch directory with names."""
-    place = os.path.join(scratch(), f"names-{os.getpid()}")
+    place = os.path.join(scratch("/dev/shm"), f"names-{os.getpid()}")
     os.mkdir(place)
     made = 0
     try:
