@@ -7,7 +7,7 @@ UP_ARGS ?= --demo
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 
-.PHONY: help up demo drill soak fuzz matrix test test-deps check format bench bench-edge claims docs lock sbom audit clean
+.PHONY: help up demo drill soak fuzz matrix test test-deps check format bench bench-edge bench-sandbox claims docs lock sbom audit clean
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -56,6 +56,9 @@ bench: .venv/.dev test-deps ## Measure, each beside its reference; writes bench/
 
 bench-edge: .venv/.dev test-deps ## Measure the edge beside nginx and a naive verifier (about seven minutes on a quiet machine).
 	@$(PY) -m bench edge
+
+bench-sandbox: .venv/.dev test-deps ## Measure isolated executions beside bubblewrap with Python and Deno (about half a minute).
+	@$(PY) -m bench sandbox
 
 claims: .venv/.run ## Count the claims by state, from the running instance.
 	@.venv/bin/heldtrue claims index --data-dir $(DATA_DIR)

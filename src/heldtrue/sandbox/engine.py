@@ -153,7 +153,7 @@ class Engine:
         try:
             group = self._group(job.limits, child)
             pid = child.pid()
-            warm = of_tree(pid).memory
+            warm = ready.stall.warm
 
             def over() -> Outcome | None:
                 if cancelled.is_set():

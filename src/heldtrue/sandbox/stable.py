@@ -14,6 +14,7 @@ from heldtrue.sandbox.conversation import wait_until_ready
 from heldtrue.sandbox.image import Image
 from heldtrue.sandbox.jail.layers import Layers
 from heldtrue.sandbox.jail.walls import Ceilings
+from heldtrue.sandbox.usage import of_tree
 from heldtrue.sandbox.zygotes import Child, SandboxError, Zygote
 
 READY_WITHIN = 30.0
@@ -28,6 +29,8 @@ class Stall:
     using: int = 0
     served: int = 0
     retired: bool = False
+    warm: int = 0
+    """Bytes that each child has from its zygote, and that are not its own use."""
 
 
 @dataclass(slots=True, eq=False)
@@ -177,6 +180,8 @@ class Stable:
         except SandboxError:
             ready.end()
             raise
+        if not stall.warm:
+            stall.warm = of_tree(child.pid()).memory
         return ready
 
     def _directory(self) -> Path:

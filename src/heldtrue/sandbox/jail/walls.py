@@ -8,6 +8,7 @@ import signal
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 from heldtrue.sandbox.jail import calls, landlock, root
 from heldtrue.sandbox.jail.allowed import allow_list
@@ -92,7 +93,22 @@ def build(layers: Layers, ceilings: Ceilings, ground: Ground, flags: int) -> Non
     _promises(layers, ground)
     if layers.seccomp:
         with wall("seccomp"):
-            calls.install_filter(allow_list(machine(), alone=None if layers.pid else os.getpid()))
+            calls.install_filter(allow_list(machine(), alone=os.getpid()) if not layers.pid else _filter())
+
+
+@cache
+def _filter() -> bytes:
+    return allow_list(machine())
+
+
+def prepare(proc: int) -> None:
+    """Do in the zygote what is the same for every run: assemble the filter, and see how much is mapped."""
+    _filter()
+    descriptor = os.open("self/statm", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
+    try:
+        _MAPPED[0] = int(os.read(descriptor, 100).split()[0]) * resource.getpagesize()
+    finally:
+        os.close(descriptor)
 
 
 def _signals(layers: Layers) -> None:
@@ -153,11 +169,3 @@ def address_space() -> int:
 
 _MAPPED = [512 << 20]
 
-
-def remember_address_space(proc: int) -> None:
-    """Read how much the zygote has mapped, for the limits of the runs to come."""
-    descriptor = os.open("self/statm", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
-    try:
-        _MAPPED[0] = int(os.read(descriptor, 100).split()[0]) * resource.getpagesize()
-    finally:
-        os.close(descriptor)

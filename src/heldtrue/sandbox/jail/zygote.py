@@ -124,7 +124,7 @@ def main(given: list[str]) -> None:
     zygote = Zygote(channel, layers, plan["proc"], plan["uid"], plan["gid"], plan["libraries"])
     try:
         harness.warm()
-        walls.remember_address_space(plan["proc"])
+        walls.prepare(plan["proc"])
     except Exception as error:  # noqa: BLE001 - whatever it is, the engine must hear why
         zygote.tell({"failed": "zygote", "why": f"{type(error).__name__}: {error}"})
         sys.exit(1)
