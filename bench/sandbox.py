@@ -1,4 +1,4 @@
-"""Isolated executions beside bubblewrap with Python, and Deno where npm has installed it; run `python -m bench sandbox`."""
+"""Isolated executions beside bubblewrap with Python, and Deno where npm has it; run `python -m bench sandbox`."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _job(code: bytes = CODE) -> Job:
 
 
 def _cold(image: Image) -> tuple[float, float]:
-    """Return milliseconds from nothing but a warm zygote to walls that stand, and from the kill to the last trace gone."""
+    """Return milliseconds until walls stand around a child of a warm zygote, and from its kill to the last trace gone."""
     zygote = Zygote(image, ALL)
     starts, ends = [], []
     try:
