@@ -9,6 +9,8 @@ from typing import Any
 from probe_outside import Outside, Runner
 from probe_table import ALL, PROBES, Probe, in_force
 
+SMALL = frozenset({"empty_env", "close_fds", "uts", "single_use", "rlimits"})
+"""Layers that are the only ones against some probe, and have nothing to do with one another: one engine goes without them all."""
 ALONE, WITHOUT, EVERY = "only this one on", "only these off", "all on"
 
 
@@ -64,20 +66,22 @@ def plan(probes: list[Probe] = PROBES) -> list[Trial]:
     all of these off, it escapes; one of them on, it is stopped; and many probes share an engine in which that holds for each.
     """
     every = Trial(ALL)
-    shared: list[Trial] = []
-    exact: dict[frozenset[str], Trial] = {}
+    exact = [Trial(ALL - SMALL), Trial(ALL - {"mount"}), Trial(ALL - {"seccomp"})]
+    wanted: list[tuple[Cell, frozenset[str], frozenset[str]]] = []
     for probe in probes:
         every.cells.append(Cell(probe, EVERY, ALL))
         if not probe.possible:
             continue
-        for layer in sorted(probe.layers):
-            need, never = alone(probe, layer)
-            place(shared, Cell(probe, ALONE, need & probe.layers), need, never)
+        wanted += [(Cell(probe, ALONE, need & probe.layers), need, never) for need, never in (alone(probe, layer) for layer in sorted(probe.layers))]
         if len(probe.layers) == 1:
-            exact.setdefault(probe.layers, Trial(ALL - probe.layers)).cells.append(Cell(probe, WITHOUT, probe.layers))
+            trial = next(trial for trial in exact if not trial.stand & probe.layers)
+            trial.cells.append(Cell(probe, WITHOUT, probe.layers))
         else:
-            place(shared, Cell(probe, WITHOUT, probe.layers), probe.beside, probe.layers | hindrance(probe))
-    return [every, *exact.values(), *shared]
+            wanted.append((Cell(probe, WITHOUT, probe.layers), probe.beside, probe.layers | hindrance(probe)))
+    shared: list[Trial] = []
+    for cell, need, never in sorted(wanted, key=lambda each: (-len(each[2]), -len(each[1]), str(each[0]), each[0].probe.name)):
+        place(shared, cell, need, never)
+    return [trial for trial in (every, *exact, *shared) if trial.cells]
 
 
 def place(trials: list[Trial], cell: Cell, need: frozenset[str], never: frozenset[str]) -> None:
@@ -98,9 +102,14 @@ class Lane:
     runner: Runner
 
     @classmethod
-    def open(cls) -> Lane:
+    def open(cls, beside: Lane | None = None) -> Lane:
+        """Open a lane, with the image of the one *beside* it."""
         outside = Outside()
-        return cls(outside, Runner(outside))
+        try:
+            return cls(outside, Runner(outside, (beside.outside if beside else outside).images))
+        except BaseException:
+            outside.close()
+            raise
 
     def close(self) -> None:
         with contextlib.ExitStack() as last:

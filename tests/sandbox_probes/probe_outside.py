@@ -103,6 +103,7 @@ class Outside:
         self.canary = secrets.token_hex(16)
         self.public = self._directory("public", 0o777)
         self.temporary = self._directory("tmp", 0o777)
+        self.images = self._directory("images", 0o755)
         self.secret = self.home / "secret.txt"
         self.secret.write_text("file " + self.canary)
         self.secret.chmod(0o666)
@@ -166,10 +167,10 @@ class Outside:
 class Runner:
     """A process of its own that runs jobs in engines, as the server would: it holds the canaries of environment, memory and descriptor."""
 
-    def __init__(self, outside: Outside) -> None:
+    def __init__(self, outside: Outside, images: Path) -> None:
         self.outside = outside
         environment = {
-            "PATH": "/usr/bin:/bin", "TMPDIR": str(outside.temporary), "CANARY": "environment " + outside.canary, "PYTHONPATH": str(HERE)
+            "PATH": "/usr/bin:/bin", "TMPDIR": str(outside.temporary), "CANARY": "environment " + outside.canary, "IMAGES": str(images),
         }  # fmt: skip
         self.process = subprocess.Popen(
             [sys.executable, HERE / "probe_runner.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

@@ -21,6 +21,7 @@ import psutil
 SUBREAPER = 36
 LIBC = ctypes.CDLL(None, use_errno=True)
 MEMORY: list[Any] = []
+IMAGES: list[Any] = []
 
 
 def introduce(question: dict[str, Any]) -> dict[str, Any]:
@@ -28,6 +29,7 @@ def introduce(question: dict[str, Any]) -> dict[str, Any]:
     canary = ctypes.create_string_buffer(question["memory"][::-1].encode())
     MEMORY.append(canary)
     LIBC.prctl(SUBREAPER, 1, 0, 0, 0)
+    image()
     return {"server": os.getpid(), "address": ctypes.addressof(canary)}
 
 
@@ -77,7 +79,6 @@ async def engine(question: dict[str, Any]) -> dict[str, Any]:
     from heldtrue.sandbox.levels import Layers
 
     asked = Layers.of(question["layers"])
-    await asyncio.to_thread(image)
     begun = time.monotonic()
     opened = Engine(layers=asked, pool=question.get("pool", 1), image=image(), spare=False)
     async with opened:
@@ -94,17 +95,12 @@ async def engine(question: dict[str, Any]) -> dict[str, Any]:
     return {"answers": answers, "missing": missing, "why": why, "seconds": round(time.monotonic() - begun, 3), "warm": round(warm, 3), "left": left()}
 
 
-IMAGES: list[Any] = []
-
-
 def image() -> Any:
     """Return the image that all engines here share, made once."""
-    if not IMAGES:
-        from heldtrue.sandbox.image import build
+    from heldtrue.sandbox.image import build
 
-        place = Path(tempfile.mkdtemp(prefix="image-", dir=Path(os.environ["TMPDIR"]).parent))
-        place.chmod(0o755)
-        IMAGES.append(build(place))
+    if not IMAGES:
+        IMAGES.append(build(Path(os.environ["IMAGES"])))
     return IMAGES[0]
 
 
@@ -185,7 +181,8 @@ def left(question: dict[str, Any] | None = None) -> dict[str, Any]:
         "mounts": [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if os.environ["TMPDIR"] in line],
         "files": sorted(os.listdir(os.environ["TMPDIR"])),
         "groups": groups(),
-        "memory": me.memory_info().rss,
+        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "cpu": sum(me.cpu_times()[:2]),
         "descriptors": me.num_fds(),
         "threads": me.num_threads(),
     }

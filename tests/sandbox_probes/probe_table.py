@@ -189,7 +189,7 @@ BOMB = [
     ),
     Probe(
         name="deaf", theme="bombs", stops=frozenset({"rlimits", "supervised"}), beside=ONCE, ends=KILLED | {"timeout"},
-        context={"seconds": 2.6}, limits={"cpu_seconds": 1, "wall_ms": 60_000},
+        context={"seconds": 2.2}, limits={"cpu_seconds": 1, "wall_ms": 60_000},
     ),
     *rows("bombs", "scratch_bomb", stops=FILES, reached=24, context={"bound": 24}, limits={"scratch": 8 * MIB}),
     *rows("bombs", "inode_bomb", stops=FILES, reached=5000, context={"bound": 5000}),
