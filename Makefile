@@ -7,7 +7,7 @@ UP_ARGS ?= --demo
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 
-.PHONY: help up demo test-deps test check audit sbom format bench bench-edge bench-intake bench-deliveries claims docs lock clean matrix fuzz drill soak chaos
+.PHONY: help up demo test-deps test check audit sbom format bench bench-edge bench-intake bench-deliveries bench-sandbox claims docs lock clean matrix fuzz drill soak chaos
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -61,6 +61,9 @@ bench-intake: .venv/.dev test-deps ## Measure payloads acknowledged a second, an
 
 bench-deliveries: .venv/.dev test-deps ## Measure deliveries, and a healthy endpoint among a hundred bad ones (about two minutes).
 	@$(PY) -m bench deliveries
+
+bench-sandbox: .venv/.dev test-deps ## Measure isolated executions beside bubblewrap with Python and Deno (about half a minute).
+	@$(PY) -m bench sandbox
 
 claims: .venv/.run ## Count the claims by state, from the running instance.
 	@.venv/bin/heldtrue claims index --data-dir $(DATA_DIR)

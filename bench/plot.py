@@ -24,3 +24,17 @@ def curve(path: Path, title: str, across: str, up: str, lines: Mapping[str, Sequ
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
     return path
+
+
+def bars(path: Path, title: str, across: str, values: Mapping[str, float]) -> Path:
+    """Draw *values* as bars from the top down, each with its figure, and write them to *path* as SVG."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure, axes = pyplot.subplots(figsize=(7, 0.6 * len(values) + 1.2), layout="constrained")
+    drawn = axes.barh(list(values), list(values.values()))
+    axes.bar_label(drawn, fmt="%.1f", padding=3)
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.set(title=title, xlabel=across)
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)
+    return path

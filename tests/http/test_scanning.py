@@ -17,7 +17,7 @@ from payload_house import PayloadHouse, build_payload_house, found_house, multip
 from heldtrue.app.doctor_scanning import examine_scanning
 from heldtrue.app.findings import Level
 from heldtrue.app.settings_scanning import Scan
-from heldtrue.capabilities.intake.scanning import Place, Scanner, Verdict
+from heldtrue.capabilities.intake.scanning import Place, Scanner, ScannerAwayError
 from heldtrue.db.tx import Database
 from heldtrue.kernel.errors import SettingsError
 
@@ -76,8 +76,18 @@ def test_every_part_of_a_multipart_body_is_scanned_by_itself(place: PayloadHouse
     parts = [({"content-disposition": 'form-data; name="payload"'}, b"fine")]
     good, content_type = multipart(*parts, ({"content-disposition": 'form-data; name="a"; filename="a.bin"'}, b"fine"))
     bad, _ = multipart(*parts, ({"content-disposition": 'form-data; name="a"; filename="a.bin"'}, BAD))
-    assert place.send(good, content_type).status == 202
+    sent = place.send(good, content_type)
+    assert place.admin.get(f"/v1/payloads/{sent.json()['id']}").json()["scan"] == "clean"
     assert place.send(bad, content_type).code == "infected"
+
+
+def test_a_payload_tells_of_an_attachment_that_could_not_be_judged(plain: House, tmp_path: Path, clamd: Clamd) -> None:
+    place = scanned_house(plain, tmp_path, Scanner(place=Place.parse(clamd.setting), when_away="flag"))
+    long = ({"content-disposition": 'form-data; name="a"; filename="a.bin"'}, b"y" * (STREAM_MAX + 500_000))
+    sent = place.send(*multipart(({"content-disposition": 'form-data; name="payload"'}, b"fine"), long))
+    assert sent.status == 202, sent.body
+    assert place.admin.get(f"/v1/payloads/{sent.json()['id']}").json()["scan"] == "unavailable"
+    place.close()
 
 
 def test_a_mails_attachment_is_decoded_by_the_scanner(place: PayloadHouse) -> None:
@@ -136,7 +146,7 @@ def test_an_operator_may_flag_instead_and_the_flag_stays_with_the_payload(plain:
 def test_only_a_whole_ok_is_clean(tmp_path: Path, answer: bytes | None) -> None:
     """A daemon that hangs up, cuts its answer, says something else, or says nothing at all."""
 
-    async def run() -> Verdict:
+    async def run() -> None:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             while await reader.readexactly(1) != b"!":
                 pass
@@ -152,8 +162,13 @@ def test_only_a_whole_ok_is_clean(tmp_path: Path, answer: bytes | None) -> None:
             scanner = Scanner(place=Place(path=str(tmp_path / "s")), step_seconds=5, answer_seconds=0.2)
             if answer is not None:
                 scanner = replace(scanner, answer_seconds=30)
-            scan = await scanner.begin()
-            await scan.feed(b"hello!")
-            return await scan.verdict()
+            assert await shown(replace(scanner, when_away="flag")) == "unavailable"
+            with pytest.raises(ScannerAwayError):
+                await shown(scanner)
 
-    assert asyncio.run(run()).state == "unavailable"
+    async def shown(scanner: Scanner) -> str:
+        scan = await scanner.begin()
+        await scan.feed(b"hello!")
+        return await scan.finish()
+
+    asyncio.run(run())

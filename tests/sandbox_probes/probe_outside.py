@@ -17,6 +17,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from probe_table import own_groups
+
 HERE = Path(__file__).parent
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.shmat.restype = ctypes.c_void_p
@@ -34,7 +36,13 @@ class Listeners:
         self.udp = self._made(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0))
         self.unix = self._made(socket.AF_UNIX, socket.SOCK_STREAM, self.path)
         self.hidden = self._made(socket.AF_UNIX, socket.SOCK_STREAM, "\0" + self.abstract)
-        Path(self.path).chmod(0o777)
+        self.datagram_path = str(home / "log.sock")
+        self.datagrams = [
+            self._made(socket.AF_UNIX, socket.SOCK_DGRAM, self.datagram_path),
+            self._made(socket.AF_UNIX, socket.SOCK_DGRAM, "\0" + self.abstract + "-datagram"),
+        ]
+        for each in (self.path, self.datagram_path):
+            Path(each).chmod(0o777)
         self.ending, self.end = socket.socketpair()
         self.thread = threading.Thread(target=self._greet, daemon=True)
         self.thread.start()
@@ -49,7 +57,7 @@ class Listeners:
 
     def _greet(self) -> None:
         with selectors.DefaultSelector() as waiting:
-            for each in (self.tcp, self.udp, self.unix, self.hidden, self.ending):
+            for each in (self.tcp, self.udp, self.unix, self.hidden, self.ending, *self.datagrams):
                 waiting.register(each, selectors.EVENT_READ)
             while True:
                 for key, _ in waiting.select():
@@ -58,6 +66,9 @@ class Listeners:
                     self._answer(key.fileobj)
 
     def _answer(self, at: Any) -> None:
+        if at in self.datagrams:
+            at.recv(64)
+            return
         if at is self.udp:
             _, whom = at.recvfrom(1024)
             at.sendto(self.greeting, whom)
@@ -69,7 +80,7 @@ class Listeners:
     def close(self) -> None:
         self.end.close()
         self.thread.join(20)
-        for each in (self.tcp, self.udp, self.unix, self.hidden, self.ending):
+        for each in (self.tcp, self.udp, self.unix, self.hidden, self.ending, *self.datagrams):
             each.close()
 
 
@@ -92,6 +103,7 @@ class Outside:
         self.canary = secrets.token_hex(16)
         self.public = self._directory("public", 0o777)
         self.temporary = self._directory("tmp", 0o777)
+        self.images = self._directory("images", 0o755)
         self.secret = self.home / "secret.txt"
         self.secret.write_text("file " + self.canary)
         self.secret.chmod(0o666)
@@ -129,11 +141,13 @@ class Outside:
             "port": self.listeners.tcp.getsockname()[1],
             "resolver": self.listeners.udp.getsockname()[1],
             "unix": self.listeners.path,
+            "unix_datagram": self.listeners.datagram_path,
             "abstract": self.listeners.abstract,
             "terminal": os.ttyname(self.terminal[1]),
             "typed": "x",
             "host": os.uname().nodename,
             "segment": self.key,
+            "groups": own_groups(),
             "python": sys.executable,
             "setuid": SETUID_PROGRAM,
             "patience": 0.3,
@@ -153,13 +167,13 @@ class Outside:
 class Runner:
     """A process of its own that runs jobs in engines, as the server would: it holds the canaries of environment, memory and descriptor."""
 
-    def __init__(self, outside: Outside) -> None:
+    def __init__(self, outside: Outside, images: Path) -> None:
         self.outside = outside
         environment = {
-            "PATH": "/usr/bin:/bin", "TMPDIR": str(outside.temporary), "CANARY": "environment " + outside.canary, "PYTHONPATH": str(HERE)
+            "PATH": "/usr/bin:/bin", "TMPDIR": str(outside.temporary), "CANARY": "environment " + outside.canary, "IMAGES": str(images),
         }  # fmt: skip
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", HERE / "probe_runner.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            [sys.executable, HERE / "probe_runner.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env=environment, pass_fds=[outside.descriptor], start_new_session=True,
         )  # fmt: skip
         self.lock = threading.Lock()

@@ -97,12 +97,23 @@ def find() -> Cgroups:
     for candidate in (_version_2, _version_1):
         try:
             found = candidate()
+            _sweep(found)
             found.make(f"heldtrue.{os.getpid()}.trial", 64 << 20, 8).remove()
         except OSError as error:
             reasons.append(str(error))
         else:
             return found
     raise CgroupError("; ".join(reasons))
+
+
+def _sweep(found: Cgroups) -> None:
+    """Remove the empty groups of engines that were killed before they could."""
+    for parent in found.parents:
+        for folder in parent.glob("heldtrue.*.*"):
+            owner = folder.name.split(".")[1]
+            if not Path(f"/proc/{owner}").exists():
+                with contextlib.suppress(OSError):  # somebody else's, or still in use: it stays
+                    folder.rmdir()
 
 
 def _version_2() -> Cgroups:

@@ -174,17 +174,23 @@ def words(job: Job) -> list[memoryview]:
 
 
 def converse(child: Child, job: Job, over: Callable[[], Outcome | None], deadline: float) -> Heard:
-    """Send *job* and listen until it has ended; *over* is asked at each tick whether the run uses too much."""
+    """Send *job* and listen until it has ended; *over* is asked every 50 ms whether the run uses too much."""
     heard = Heard(job.limits)
     rest = words(job)
     poll = select.poll()
     poll.register(child.answer, select.POLLIN)
     poll.register(child.job, select.POLLOUT)
+    look = time.monotonic() + TICK
     while heard.outcome is None:
-        left = deadline - time.monotonic()
+        now = time.monotonic()
+        left = deadline - now
         if left <= 0:
             heard.outcome = "timeout"
             break
+        if now >= look:
+            look = now + TICK
+            heard.outcome = over()
+            continue
         for descriptor, event in poll.poll(min(left, TICK) * 1000):
             if descriptor == child.job:
                 _write(child.job, rest, gone=bool(event & select.POLLERR))
@@ -192,8 +198,6 @@ def converse(child: Child, job: Job, over: Callable[[], Outcome | None], deadlin
                     poll.unregister(child.job)
             else:
                 _listen(child, heard)
-        if heard.outcome is None:
-            heard.outcome = over()
     return heard
 
 

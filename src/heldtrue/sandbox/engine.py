@@ -34,6 +34,7 @@ class Engine:
     def __init__(
         self, *, layers: Layers = ALL, image: Image | None = None, images: Path | None = None, pool: int = 2,
         tenants: int = 4, recycle_after: int = 500, concurrent: int | None = None, uid: int = NOBODY,
+        spare: bool = True,
     ) -> None:  # fmt: skip
         """Take an *image* that is made already, or a directory of *images* to make one in; without either one is made
         for this engine.
@@ -45,6 +46,7 @@ class Engine:
         self._images = images
         self._own: Path | None = None
         self._pool, self._tenants, self._recycle_after, self._uid = pool, tenants, recycle_after, uid
+        self._spare = spare
         self._threads = ThreadPoolExecutor(concurrent or 2 * (os.cpu_count() or 1) + 2, "heldtrue-sandbox")
         self._cgroups: Cgroups | None = None
         self._stable: Stable | None = None
@@ -86,7 +88,7 @@ class Engine:
                     self._own = Path(tempfile.mkdtemp(prefix="heldtrue-sandbox-"))
                     self._own.chmod(0o755)
                 self._image = build(self._images or self._own or Path())
-            self._found = find(self._image, self._asked, ceilings(RunLimits()), uid=self._uid)
+            self._found, zygote = find(self._image, self._asked, ceilings(RunLimits()), uid=self._uid)
             missing = dict(self._found.missing)
             if self._asked.cgroup:
                 try:
@@ -96,7 +98,7 @@ class Engine:
             self._found = replace(self._found, missing=missing)
             self.identity = identity(self._image, self._found)
             self._stable = Stable(
-                self._image, self._found.layers, self._uid, ceilings(RunLimits()),
+                self._image, self._found.layers, self._uid, ceilings(RunLimits()), zygote, spare=self._spare,
                 pool=self._pool, tenants=self._tenants, recycle_after=self._recycle_after,
             )  # fmt: skip
         except BaseException:
@@ -151,7 +153,7 @@ class Engine:
         try:
             group = self._group(job.limits, child)
             pid = child.pid()
-            warm = of_tree(pid).memory
+            warm = ready.stall.warm
 
             def over() -> Outcome | None:
                 if cancelled.is_set():

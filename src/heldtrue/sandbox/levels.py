@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
+from heldtrue.sandbox.conversation import wait_until_ready
 from heldtrue.sandbox.image import Image
 from heldtrue.sandbox.jail import landlock
 from heldtrue.sandbox.jail.layers import ALL, NAMESPACES, NONE, Layers
@@ -44,8 +45,11 @@ class Found:
     missing: dict[str, str] = field(default_factory=dict[str, str])
 
 
-def find(image: Image, asked: Layers, trial: Ceilings, *, uid: int = NOBODY) -> Found:
-    """Return the best level at which a run's walls stand; raise `SandboxRefusedError` when there is none."""
+def find(image: Image, asked: Layers, trial: Ceilings, *, uid: int = NOBODY) -> tuple[Found, Zygote]:
+    """Return the best level at which walls stand, with a zygote that showed it.
+
+    Raise `SandboxRefusedError` when there is none.
+    """
     missing: dict[str, str] = {}
     layers = asked
     version = landlock.abi()
@@ -56,7 +60,7 @@ def find(image: Image, asked: Layers, trial: Ceilings, *, uid: int = NOBODY) -> 
     layers = layers.without(*missing)
     while True:
         try:
-            attempt(image, layers, trial, uid)
+            zygote = attempt(image, layers, trial, uid)
         except SandboxError as error:
             gone = _without(error.layer, layers)
             if not gone or (asked == ALL and not set(gone) <= {"mdwe", *NAMESPACES}):
@@ -65,22 +69,24 @@ def find(image: Image, asked: Layers, trial: Ceilings, *, uid: int = NOBODY) -> 
             layers = layers.without(*gone)
         else:
             break
-    return Found(_level(missing), layers, missing)
+    return Found(_level(missing), layers, missing), zygote
 
 
-def attempt(image: Image, layers: Layers, trial: Ceilings, uid: int) -> None:
-    """Put up the walls around a child that does nothing."""
-    from heldtrue.sandbox.conversation import wait_until_ready
-
+def attempt(image: Image, layers: Layers, trial: Ceilings, uid: int) -> Zygote:
+    """Put up the walls around a child that does nothing; return the zygote that made it."""
     zygote = Zygote(image, layers, uid=uid)
     try:
         child = zygote.spawn(trial)
         try:
             wait_until_ready(child, 30)
         finally:
+            child.kill()
+            child.ended.exception(30)
             child.close()
-    finally:
+    except BaseException:
         zygote.close()
+        raise
+    return zygote
 
 
 def _without(failed: str, layers: Layers) -> tuple[str, ...]:

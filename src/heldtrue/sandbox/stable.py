@@ -14,6 +14,7 @@ from heldtrue.sandbox.conversation import wait_until_ready
 from heldtrue.sandbox.image import Image
 from heldtrue.sandbox.jail.layers import Layers
 from heldtrue.sandbox.jail.walls import Ceilings
+from heldtrue.sandbox.usage import of_tree
 from heldtrue.sandbox.zygotes import Child, SandboxError, Zygote
 
 READY_WITHIN = 30.0
@@ -28,6 +29,8 @@ class Stall:
     using: int = 0
     served: int = 0
     retired: bool = False
+    warm: int = 0
+    """Bytes that each child has from its zygote, and that are not its own use."""
 
 
 @dataclass(slots=True, eq=False)
@@ -52,17 +55,29 @@ class Stable:
     """Hand out children: a zygote that served one tenant never serves another, and none serves for ever."""
 
     def __init__(
-        self, image: Image, layers: Layers, uid: int, usual: Ceilings, *, pool: int, tenants: int, recycle_after: int
+        self,
+        image: Image,
+        layers: Layers,
+        uid: int,
+        usual: Ceilings,
+        first: Zygote,
+        *,
+        pool: int,
+        tenants: int,
+        recycle_after: int,
+        spare: bool,
     ) -> None:
-        """Start the spare zygote and its pool."""
+        """Begin with the zygote *first*; without *spare* a further one is started only when a tenant waits for it."""
         self._image, self._layers, self._uid, self._usual = image, layers, uid, usual
         self._size, self._tenants, self._recycle_after = pool, tenants, recycle_after
         self._stalls: OrderedDict[str, Stall] = OrderedDict()
-        self._spare: Stall | None = None
+        self._spare: Stall | None = Stall(first)
+        self._ahead = spare
+        self._waiting = 0
         self._changed = threading.Condition()
         self._closing = False
         self._failure: SandboxError | None = None
-        self._fill(self._new_spare())
+        self._fill(self._spare)
         self._keepers = [
             threading.Thread(target=work, name="heldtrue-stable", daemon=True)
             for work in (self._keep_spare, self._keep_pools)
@@ -111,11 +126,7 @@ class Stable:
                 retired.append(self._stalls.pop(tenant))
                 stall = None
             if stall is None:
-                while self._spare is None:
-                    if self._failure is not None or self._closing:
-                        raise self._failure or SandboxError("engine", "it is closing")
-                    self._changed.wait()
-                stall, self._spare = self._spare, None
+                stall = self._next()
                 stall.zygote.tenant = tenant
                 self._stalls[tenant] = stall
                 while len(self._stalls) > self._tenants:
@@ -125,6 +136,20 @@ class Stable:
             stall.served += 1
             self._changed.notify_all()
         self._retire(retired)
+        return stall
+
+    def _next(self) -> Stall:
+        """Wait for the spare zygote and take it; call with the lock held."""
+        self._waiting += 1
+        self._changed.notify_all()
+        try:
+            while self._spare is None:
+                if self._failure is not None or self._closing:
+                    raise self._failure or SandboxError("engine", "it is closing")
+                self._changed.wait()
+        finally:
+            self._waiting -= 1
+        stall, self._spare = self._spare, None
         return stall
 
     def _retire(self, stalls: list[Stall]) -> None:
@@ -155,6 +180,8 @@ class Stable:
         except SandboxError:
             ready.end()
             raise
+        if not stall.warm:
+            stall.warm = of_tree(child.pid()).memory
         return ready
 
     def _directory(self) -> Path:
@@ -163,12 +190,11 @@ class Stable:
             os.chown(made, self._uid, self._uid)
         return made
 
-    def _new_spare(self) -> Stall:
+    def _new_spare(self) -> None:
         stall = Stall(Zygote(self._image, self._layers, uid=self._uid))
         with self._changed:
             self._spare = stall
             self._changed.notify_all()
-        return stall
 
     def _fill(self, stall: Stall) -> None:
         while not (stall.retired or self._closing) and len(stall.pool) < self._size:
@@ -180,7 +206,9 @@ class Stable:
         """Have a zygote ready for the next tenant, until the end."""
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closing or self._spare is None)
+                self._changed.wait_for(
+                    lambda: self._closing or (self._spare is None and (self._ahead or self._waiting > 0))
+                )
                 if self._closing:
                     return
             try:

@@ -22,6 +22,8 @@ from heldtrue.sandbox.jail.walls import Ceilings
 
 NOBODY = 65534
 LARGEST = 65536
+GRACE = 10.0
+"""Seconds that a zygote has for burying its children."""
 
 
 class SandboxError(UnavailableError):
@@ -87,6 +89,7 @@ class Zygote:
         self._numbers = 0
         self._born: dict[int, Future[int]] = {}
         self._ended: dict[int, Future[Ended]] = {}
+        self._reader = threading.Thread(target=self._hear, name="heldtrue-zygote", daemon=True)
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         path = str(image.path)
         with theirs:
@@ -112,7 +115,6 @@ class Zygote:
             raise SandboxError(said["failed"], said["why"])
         self._channel.settimeout(None)
         self._silence()
-        self._reader = threading.Thread(target=self._hear, name="heldtrue-zygote", daemon=True)
         self._reader.start()
 
     def _last_words(self) -> str:
@@ -174,11 +176,15 @@ class Zygote:
             waiting.set_exception(gone)
 
     def close(self) -> None:
-        """End it, and by their death signal all of its children."""
-        self._channel.close() if not hasattr(self, "_reader") else self._channel.shutdown(socket.SHUT_RDWR)
-        self._process.kill()
-        self._process.wait()
+        """End it: it kills and buries its children first; when it does not, their death signal ends them."""
+        with contextlib.suppress(OSError):
+            self._channel.shutdown(socket.SHUT_RDWR)
+        try:
+            self._process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         self._silence()
-        if hasattr(self, "_reader"):
+        if self._reader.ident is not None:
             self._reader.join()
-            self._channel.close()
+        self._channel.close()

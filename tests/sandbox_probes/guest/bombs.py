@@ -4,6 +4,7 @@
 
 import ctypes
 import os
+import select
 import signal
 import sys
 import time
@@ -33,7 +34,8 @@ def fork_bomb(k, c):
 
 
 def double_fork(k, c):
-    """Leave a grandchild behind that nobody waits for, with a name by which the test finds it."""
+    """Leave a grandchild behind that nobody waits for and no polite signal ends, with a name by which the test finds it."""
+    into, out = os.pipe()
     child = os.fork()
     if child == 0:
         try:
@@ -43,14 +45,12 @@ def double_fork(k, c):
                 for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
                     signal.signal(number, signal.SIG_IGN)
                 k.libc.prctl(15, c["mark"][:15].encode(), 0, 0, 0)
+                os.write(out, b"named")
                 os.closerange(0, 64)
-                time.sleep(20)
+                time.sleep(30)
             os._exit(0)
     os.waitpid(child, 0)
-    end = time.monotonic() + c["patience"]
-    while time.monotonic() < end:
-        time.sleep(0.01)
-    return True
+    return len(os.read(into, 5))
 
 
 def memory_bomb(k, c):
@@ -58,12 +58,12 @@ def memory_bomb(k, c):
     held = []
     for _ in range(c["bound"]):
         held.append(bytearray(b"\x01" * MIB))
+    time.sleep(c["patience"])
     return len(held)
 
 
 def memory_spread(k, c):
     """Touch memory in several processes: each below the limit, all of them together far above."""
-    into, out = os.pipe()
     ready, told = os.pipe()
     children = []
     for _ in range(c["parts"]):
@@ -73,21 +73,22 @@ def memory_spread(k, c):
             try:
                 held = [bytearray(b"\x01" * MIB) for _ in range(c["bound"])]
                 os.write(told, b"r" if held else b"")
-                os.close(out)
-                os.read(into, 1)
+                time.sleep(60)
             finally:
                 os._exit(0)
         children.append(child)
     os.close(told)
-    held = 0
-    end = time.monotonic() + 3
-    while held < len(children) and time.monotonic() < end and (got := os.read(ready, 16)):
-        held += len(got)
-    time.sleep(c["patience"])
-    os.close(out)
+    held, lost = 0, 0
+    while held < len(children) and not (lost := os.waitpid(-1, os.WNOHANG)[0]):
+        if select.select([ready], [], [], 0.05)[0]:
+            held += len(os.read(ready, 16))
+    if not lost:
+        time.sleep(c["patience"])
     for child in children:
-        os.waitpid(child, 0)
-    return held == len(children)
+        if child != lost:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+    return not lost
 
 
 def scratch_bomb(k, c):
@@ -107,7 +108,7 @@ def scratch_bomb(k, c):
 
 def inode_bomb(k, c):
     """Fill the scratch directory with names."""
-    place = os.path.join(scratch(), f"names-{os.getpid()}")
+    place = os.path.join(scratch("/dev/shm"), f"names-{os.getpid()}")
     os.mkdir(place)
     made = 0
     try:

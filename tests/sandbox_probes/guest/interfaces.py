@@ -2,6 +2,7 @@
 
 # ruff: noqa: F821 — the names of prelude.py, which stands before it
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -146,25 +147,26 @@ def host_program(k, c):
 
 
 def exec_as_root(k, c):
-    """Regain by execve(2) what was dropped: watch the identity that a set-user-id program gets while it waits for a password."""
+    """Regain by execve(2) what was dropped: watch whom a set-user-id program becomes while it waits to write into a full pipe."""
     into, out = os.pipe()
+    os.set_blocking(out, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(out, bytes(4096))
+    os.set_blocking(out, True)
     child = os.fork()
     if child == 0:
         try:
-            os.setsid()
-            os.dup2(into, 0)
-            null = os.open("/dev/null", os.O_WRONLY)
-            os.dup2(null, 1)
-            os.dup2(null, 2)
-            os.closerange(3, 64)
-            os.execve(c["setuid"], [c["setuid"]], {})
+            os.close(into)
+            os.dup2(out, 1)
+            os.execve(c["setuid"], [c["setuid"], "--help"], {})
         finally:
             os._exit(99)
-    os.close(into)
+    os.close(out)
     try:
         return in_time(lambda: effective_user(child) if name_of(child) == os.path.basename(c["setuid"]) else None) == 0
     finally:
-        os.close(out)
+        os.close(into)
         os.waitpid(child, 0)
 
 
@@ -280,9 +282,9 @@ def host_name(k, c):
 
 
 def host_control_group(k, c):
-    """Learn the host's control groups, and with them who else runs here."""
+    """Learn the server's control group, and with it how the host names what runs there."""
     with open("/proc/self/cgroup") as file:
-        return any(line.rstrip().partition("::")[2] not in ("", "/") or line.rstrip().split(":", 2)[2] not in ("", "/") for line in file)
+        return [group for group in c["groups"] if group in file.read()]
 
 
 def shared_segment(k, c):

@@ -53,6 +53,23 @@ def abstract_socket(k, c):
     return greeted(connected(socket.AF_UNIX, socket.SOCK_STREAM, "\0" + c["abstract"]), c)
 
 
+def sent_by_a_pair(address):
+    """Send a datagram to *address* with neither socket(2) nor connect(2): over one end of a pair."""
+    one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with one, other:
+        return one.sendto(b"hello", address)
+
+
+def datagram_pair_path(k, c):
+    """Send to a unix datagram socket in the file system over a pair."""
+    return sent_by_a_pair(c["unix_datagram"])
+
+
+def datagram_pair_abstract(k, c):
+    """Send to an abstract datagram socket over a pair."""
+    return sent_by_a_pair("\0" + c["abstract"] + "-datagram")
+
+
 def datagram(k, c):
     """Ask a resolver over UDP."""
     with connected(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", c["resolver"])) as made:

@@ -139,10 +139,10 @@ def written(name, data):
     return path
 
 
-def scratch():
+def scratch(first="."):
     """Return a directory that this process may write to."""
     met = []
-    for place in (".", "/tmp", os.environ.get("TMPDIR", "/tmp"), "/dev/shm"):
+    for place in (first, ".", "/tmp", os.environ.get("TMPDIR", "/tmp"), "/dev/shm"):
         trial = os.path.join(place, f"trial-{os.getpid()}")
         try:
             os.mkdir(trial)

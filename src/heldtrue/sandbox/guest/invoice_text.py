@@ -39,8 +39,8 @@ def _rule(field: str, confidence: float, label: str, value: str) -> tuple[str, f
 
 
 _ID = r"(?=[A-Z0-9/_.-]{0,29}\d)[A-Z0-9][A-Z0-9/_.-]{1,29}"
-_SUM = rf"(?P<before>[A-Z]{{3}}|[€$£])?[ \t]{{0,40}}(?:{_AMOUNT})[ \t]?(?:(?:EUR|USD|GBP|CHF)\b|[€$£])?"
-_RATE = r"(?:[ \t(@]{0,4}\d{1,2}(?:[.,]\d{1,2})?[ \t]?%[ \t)]{0,3})?"
+_SUM = rf"(?P<before>[A-Z]{{3}}|[€$£])?[ \t]{{0,40}}(?:{_AMOUNT})(?![\d]|[ \t]?%)[ \t]?(?:(?:EUR|USD|GBP|CHF)\b|[€$£])?"
+_RATE = r"(?:[ \t.(@]{0,4}\d{1,2}(?:[.,]\d{1,2})?[ \t]?%[ \t)]{0,3})?"
 _DAY = r"[^\n]{6,30}"
 _DUE = r"due date|payment due|due on|due|payable by|zahlbar bis(?: zum)?|fällig am|fälligkeit|échéance"
 _TOTAL = r"grand total|total due|amount due|gesamtbetrag|rechnungsbetrag|bruttobetrag|total ttc"
@@ -146,8 +146,7 @@ def _keep(reading: Reading, field: str, confidence: float, value: str, where: st
         if day is not None:
             reading.put(field, day[0], confidence * day[1], where)
     elif field in {"net", "tax", "gross"}:
-        if not value.rstrip().endswith("%"):
-            reading.put(field, amount_of(value), confidence, where)
+        reading.put(field, amount_of(value), confidence, where)
     else:
         reading.put(field, value.rstrip(".-/_"), confidence, where)
 

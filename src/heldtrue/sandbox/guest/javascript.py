@@ -15,6 +15,7 @@ STACK = 1 << 20
 PRELUDE = """
 (function (files, room) {
   const logs = [];
+  const hasOwn = Object.prototype.hasOwnProperty;
   const shown = (v) => typeof v === "string" ? v : v instanceof Error ? String(v) : JSON.stringify(v) ?? String(v);
   const log = (...values) => {
     if (room <= 0) return;
@@ -28,7 +29,7 @@ PRELUDE = """
     console: { value: Object.freeze({ log, info: log, warn: log, error: log, debug: log }) },
     many: { value: (list) => new Many(list) },
     attachment: { value: (ref) => {
-      if (!Object.hasOwn(files, ref)) throw new Error("there is no attachment " + JSON.stringify(ref));
+      if (!hasOwn.call(files, ref)) throw new Error("there is no attachment " + JSON.stringify(ref));
       return files[ref];
     } },
   });

@@ -196,11 +196,16 @@ def _members(pairs: list[tuple[str, Any]], problems: set[str]) -> dict[str, Any]
 
 
 def _depth(raw: bytes) -> int:
-    """Return a bound on the nesting: brackets opened before they are closed, those in strings included."""
+    """Return a bound on the nesting, as far as it matters: brackets not closed yet, those in strings included."""
+    brackets = raw.translate(None, _NO_BRACKETS)
+    if len(brackets) <= MAX_JSON_DEPTH:
+        return len(brackets)
     deepest = depth = 0
-    for byte in raw.translate(None, _NO_BRACKETS):
+    for byte in brackets:
         depth += 1 if byte in b"[{" else -1
         deepest = max(deepest, depth)
+        if deepest > MAX_JSON_DEPTH:
+            break
     return deepest
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -78,7 +79,7 @@ def _fast(scanned: Scanned) -> Body | None:
     """Return the body by the fast parser, or None where it had to guess."""
     mail = fast_mail_parser.parse_email(scanned.parseable, mode="lazy")
     kinds = {warning.kind for warning in mail.warnings}
-    if "charset-fallback" in kinds:
+    if "charset-fallback" in kinds or any(_misread(text) for text in (*mail.text_plain, *mail.text_html)):
         return None
     if "transfer-decode-lossy" in kinds:
         scanned.problems.add("bad-encoding")
@@ -101,6 +102,19 @@ def _fast(scanned: Scanned) -> Body | None:
             scanned.problems,
         )
     return body
+
+
+def _misread(text: str) -> bool:
+    """Return whether a text may have been decoded wrongly: where no charset is named, Windows-1252 is assumed."""
+    if text.isascii():
+        return False
+    if re.search("[\ufffd\x80-\x9f]", text):
+        return True
+    try:
+        text.encode("cp1252").decode("utf-8")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _lenient(scanned: Scanned) -> Body:
@@ -159,8 +173,9 @@ def _bytes(part: Message, problems: set[str]) -> bytes:
     if isinstance(inner, list):
         problems.add("rewritten")
         return b"\r\n".join(one.as_bytes() for one in inner if isinstance(one, Message))
+    known = len(part.defects)
     data: Any = part.get_payload(decode=True)
-    if part.defects:
+    if len(part.defects) > known:
         problems.add("bad-encoding")
     return data if isinstance(data, bytes) else b""
 

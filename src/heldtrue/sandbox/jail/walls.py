@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import resource
 import signal
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 from heldtrue.sandbox.jail import calls, landlock, root
 from heldtrue.sandbox.jail.allowed import allow_list
@@ -92,7 +93,22 @@ def build(layers: Layers, ceilings: Ceilings, ground: Ground, flags: int) -> Non
     _promises(layers, ground)
     if layers.seccomp:
         with wall("seccomp"):
-            calls.install_filter(allow_list(machine(), alone=None if layers.pid else os.getpid()))
+            calls.install_filter(allow_list(machine(), alone=os.getpid()) if not layers.pid else _filter())
+
+
+@cache
+def _filter() -> bytes:
+    return allow_list(machine())
+
+
+def prepare(proc: int) -> None:
+    """Do in the zygote what is the same for every run: assemble the filter, and see how much is mapped."""
+    _filter()
+    descriptor = os.open("self/statm", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
+    try:
+        _MAPPED[0] = int(os.read(descriptor, 100).split()[0]) * resource.getpagesize()
+    finally:
+        os.close(descriptor)
 
 
 def _signals(layers: Layers) -> None:
@@ -120,30 +136,30 @@ def _promises(layers: Layers, ground: Ground) -> None:
             )  # fmt: skip
 
 
-LIMITS: tuple[tuple[int, Callable[[Ceilings], int]], ...] = (
-    (resource.RLIMIT_CORE, lambda _: 0),
-    (resource.RLIMIT_MEMLOCK, lambda _: 0),
-    (resource.RLIMIT_MSGQUEUE, lambda _: 0),
-    (resource.RLIMIT_NICE, lambda _: 0),
-    (resource.RLIMIT_RTPRIO, lambda _: 0),
-    (resource.RLIMIT_SIGPENDING, lambda _: 64),
-    (resource.RLIMIT_STACK, lambda _: 8 << 20),
-    (resource.RLIMIT_FSIZE, lambda ceilings: ceilings.scratch),
-    (resource.RLIMIT_NOFILE, lambda ceilings: ceilings.files),
-    (resource.RLIMIT_NPROC, lambda ceilings: ceilings.processes),
-    (resource.RLIMIT_AS, lambda ceilings: ceilings.memory + address_space()),
-)
+def limit_values(ceilings: Ceilings, *, mapped: int) -> tuple[tuple[int, int], ...]:
+    """Return (rlimit, value); *mapped* bytes of address space are the warm interpreter's own."""
+    return (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_MEMLOCK, 0),
+        (resource.RLIMIT_MSGQUEUE, 0),
+        (resource.RLIMIT_NICE, 0),
+        (resource.RLIMIT_RTPRIO, 0),
+        (resource.RLIMIT_SIGPENDING, 64),
+        (resource.RLIMIT_STACK, 8 << 20),
+        (resource.RLIMIT_FSIZE, ceilings.scratch),
+        (resource.RLIMIT_NOFILE, ceilings.files),
+        (resource.RLIMIT_NPROC, ceilings.processes),
+        (resource.RLIMIT_AS, ceilings.memory + mapped),
+    )
 
 
 def limit(ceilings: Ceilings) -> None:
     """Set the rlimits, hard and soft alike: a soft signal would not stop a namespace's first process."""
-    for which, value in LIMITS:
-        asked = value(ceilings)
+    for which, asked in limit_values(ceilings, mapped=address_space()):
         hard = resource.getrlimit(which)[1]
         lowest = asked if hard == resource.RLIM_INFINITY else min(asked, hard)
         resource.setrlimit(which, (lowest, lowest))
-    seconds = ceilings.cpu_seconds
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    resource.setrlimit(resource.RLIMIT_CPU, (ceilings.cpu_seconds, ceilings.cpu_seconds + 1))
 
 
 def address_space() -> int:
@@ -153,11 +169,3 @@ def address_space() -> int:
 
 _MAPPED = [512 << 20]
 
-
-def remember_address_space(proc: int) -> None:
-    """Read how much the zygote has mapped, for the limits of the runs to come."""
-    descriptor = os.open("self/statm", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
-    try:
-        _MAPPED[0] = int(os.read(descriptor, 100).split()[0]) * resource.getpagesize()
-    finally:
-        os.close(descriptor)

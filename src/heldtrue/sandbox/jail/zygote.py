@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from heldtrue.sandbox.guest import harness
 from heldtrue.sandbox.jail import calls, walls
@@ -54,7 +54,7 @@ class Zygote:
         """Take one request; return the pidfd of the child that it made."""
         message, descriptors, _, _ = socket.recv_fds(self.channel, LARGEST, 2, socket.MSG_CMSG_CLOEXEC)
         if not message:
-            os._exit(0)
+            self.end()
         asked = json.loads(message)
         number, (job, answer) = asked["spawn"], descriptors
         flags = walls.namespaces(self.layers, privileged=self.uid == 0)
@@ -103,7 +103,15 @@ class Zygote:
         try:
             self.channel.send(json.dumps(message).encode())
         except (BrokenPipeError, ConnectionResetError):
-            os._exit(0)
+            self.end()
+
+    def end(self) -> NoReturn:
+        """End with the engine, and leave no child behind that somebody else would have to bury."""
+        for _, pid in self.children.values():
+            os.kill(pid, signal.SIGKILL)
+        for _, pid in self.children.values():
+            os.waitpid(pid, 0)
+        os._exit(0)
 
 
 def main(given: list[str]) -> None:
@@ -116,7 +124,7 @@ def main(given: list[str]) -> None:
     zygote = Zygote(channel, layers, plan["proc"], plan["uid"], plan["gid"], plan["libraries"])
     try:
         harness.warm()
-        walls.remember_address_space(plan["proc"])
+        walls.prepare(plan["proc"])
     except Exception as error:  # noqa: BLE001 - whatever it is, the engine must hear why
         zygote.tell({"failed": "zygote", "why": f"{type(error).__name__}: {error}"})
         sys.exit(1)

@@ -1,0 +1,103 @@
+"""What a run says is judged frame by frame; forging them yields nothing worse than a wrong result of that run."""
+
+from __future__ import annotations
+
+import json
+import struct
+
+import pytest
+
+from heldtrue.sandbox.conversation import FloodError, Heard, MalformedError, words
+from heldtrue.sandbox.jobs import Job, JobFile, RunLimits
+
+LIMITS = RunLimits(outputs=2, output_bytes=100, log_bytes=50)
+
+
+def frame(kind: bytes, body: bytes) -> bytes:
+    return kind + struct.pack(">I", len(body)) + body
+
+
+def heard(*frames: bytes, limits: RunLimits = LIMITS) -> Heard:
+    found = Heard(limits)
+    for each in frames:
+        found.take(each)
+    return found
+
+
+def test_an_honest_run_is_heard_even_byte_by_byte() -> None:
+    said = frame(b"L", b"hello") + frame(b"O", b'{"a":1}') + frame(b"E", b'["ok",null]')
+    found = heard(*(said[index : index + 1] for index in range(len(said))))
+    assert (found.outcome, found.outputs, found.logs, found.error) == ("ok", [b'{"a":1}'], ["hello"], None)
+
+
+FORGED = {
+    "unknown": frame(b"X", b""),
+    "ready-again": frame(b"R", b""),
+    "end-of-nothing": frame(b"E", b"[]"),
+    "unknown-outcome": frame(b"E", b'["won",null]'),
+    "error-of-another-type": frame(b"E", b'["ok",1]'),
+    "not-theirs-to-say": frame(b"E", b'["crashed",null]'),
+    "half-an-end": frame(b"E", b"{"),
+    "a-deep-end": frame(b"E", b"[" * 60_000),
+    "an-endless-end": b"E\xff\xff\xff\xff",
+    "a-cut-with-a-body": frame(b"C", b"x"),
+    "two-cuts": frame(b"C", b"") * 2,
+    "half-a-document": frame(b"O", b"{"),
+    "not-a-number": frame(b"O", b"NaN"),
+    "not-utf-8": frame(b"O", b'"\xff"'),
+    "a-lone-surrogate": frame(b"O", b'"\\ud800"'),
+    "no-document": frame(b"O", b""),
+}
+
+
+@pytest.mark.parametrize("said", FORGED.values(), ids=FORGED)
+def test_what_no_honest_run_sends_is_malformed(said: bytes) -> None:
+    with pytest.raises(MalformedError):
+        heard(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"O\xff\xff\xff\xff", frame(b"O", b"1") * 3, frame(b"O", b'"' + b"x" * 60 + b'"') * 2, b"L\xff\xff\xff\xff",
+        frame(b"L", b"x" * 60_000) * 3,
+    ],
+    ids=["a-length-beyond-all", "too-many", "too-much-together", "a-log-beyond-all", "a-flood-of-logs"],
+)  # fmt: skip
+def test_what_goes_beyond_the_limits_is_a_flood_before_it_is_read(said: bytes) -> None:
+    with pytest.raises(FloodError):
+        heard(said)
+
+
+def test_nesting_that_breaks_a_parser_is_refused_but_brackets_in_text_are_not() -> None:
+    wide = RunLimits(output_bytes=1 << 20)
+    with pytest.raises(FloodError):
+        heard(frame(b"O", b"[" * 300 + b"]" * 300), limits=wide)
+    text = json.dumps("[" * 300 + '\\"{').encode()
+    assert heard(frame(b"O", text), limits=wide).outputs == [text]
+    flat = b"[" + b"[]," * 1000 + b"[]]"
+    assert heard(frame(b"O", flat), limits=wide).outputs == [flat]
+
+
+def test_logs_are_cut_at_their_limit_and_say_so() -> None:
+    found = heard(frame(b"L", b"x" * 30), frame(b"L", b"y" * 30), frame(b"L", b"z"))
+    assert found.logs_cut
+    assert found.logs == ["x" * 30, "y" * 19]
+
+
+def test_nothing_is_taken_after_the_end() -> None:
+    found = heard(frame(b"E", b'["error","x"]') + frame(b"O", b"1"))
+    assert (found.outcome, found.outputs) == ("error", [])
+
+
+def test_a_job_lists_its_blobs_in_order() -> None:
+    job = Job(
+        tenant="t", language="python", code=b"code", payload=JobFile(None, "text/plain", b"pay"), meta={"id": "1"},
+        attachments=[JobFile("a", "x/y", b""), JobFile("b", "x/y", b"second")],
+    )  # fmt: skip
+    sent = b"".join(words(job))
+    (length,) = struct.unpack_from(">I", sent)
+    head = json.loads(sent[4 : 4 + length])
+    assert head["blobs"] == [4, 3, 0, 6]
+    assert sent[4 + length :] == b"codepaysecond"
+    assert "tenant" not in head
