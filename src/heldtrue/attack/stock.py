@@ -57,6 +57,7 @@ def stock(arena: Arena, probe: Probe) -> Stock:
     endpoint = caller.call("POST", "/v1/endpoints", token, {"url": RECEIVER, "description": mark}).expect(201).json()
     payload = caller.call("POST", "/v1/payloads", token, *_multipart(mark)).expect(202).json()
     delivery = arena.until("the delivery", lambda: _delivery(caller, probe, payload["id"], endpoint["id"]))
+    address = caller.call("POST", "/v1/addresses", token, {"description": mark}).expect(201).json()
     leaf = caller.call("GET", "/v1/audit?limit=1", token).expect(200).json()["data"][0]["leaf_id"]
     ids = {
         "key_id": key["id"],
@@ -68,15 +69,16 @@ def stock(arena: Arena, probe: Probe) -> Stock:
         "leaf_id": leaf,
         "organisation_id": str(probe.tenant),
         "upstream_key_id": f"ck_{bytes(16).hex()}",  # the instance's, of no organisation
+        "address_id": address["id"],
     }
     marks = (mark, *(value for name, value in ids.items() if name not in _NOBODYS), str(probe.tenant.value))
     return Stock(ids, marks)
 
 
 def retire(arena: Arena, probe: Probe, had: Stock) -> None:
-    """Take back what would go on working: the endpoint and the key; erase the payload."""
+    """Take back what would go on working: endpoint, key and mail address; erase the payload."""
     for path in (f"/v1/endpoints/{had.ids['endpoint_id']}", f"/v1/keys/{had.ids['key_id']}",
-                 f"/v1/payloads/{had.ids['payload_id']}"):  # fmt: skip
+                 f"/v1/payloads/{had.ids['payload_id']}", f"/v1/addresses/{had.ids['address_id']}"):  # fmt: skip
         arena.caller.call("DELETE", path, probe.admin).expect(200, 404, 409)
 
 
@@ -129,6 +131,9 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "POST /v1/endpoints/{endpoint_id}/disable": _JUST_ASK,
     "POST /v1/endpoints/{endpoint_id}/enable": _JUST_ASK,
     "DELETE /v1/endpoints/{endpoint_id}": _JUST_ASK,
+    "POST /v1/addresses": _json({}),
+    "GET /v1/addresses": _JUST_ASK,
+    "DELETE /v1/addresses/{address_id}": _JUST_ASK,
     "GET /v1/deliveries": _JUST_ASK,
     "GET /v1/deliveries/{delivery_id}": _JUST_ASK,
     "POST /v1/deliveries/{delivery_id}/replay": _JUST_ASK,

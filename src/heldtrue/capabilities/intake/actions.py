@@ -153,6 +153,7 @@ def get_payload(op: Operation, asked: ThePayload) -> PayloadView:
         jcs_sha256=meta and meta.jcs_sha256,
         tls=meta and meta.tls,
         attachments=attachments,
+        mail=meta and meta.mail,
     )
 
 

@@ -234,6 +234,8 @@ class PayloadView(msgspec.Struct, frozen=True, kw_only=True):
     jcs_sha256: str | None
     tls: Tls | None
     attachments: list[AttachmentView]
+    mail: MailMeta | None = None
+    """Of what came by mail: its envelope, and what was found out about its sender."""
 
 
 class PayloadErased(msgspec.Struct, frozen=True, kw_only=True):

@@ -64,6 +64,9 @@ class Office:
         self.guard = Guard(terms)
         self.memory = Memory(terms.memory_bytes)
         self.talks: set[StrictSmtp] = set()
+        """Conversations."""
+        self.open: set[StrictSmtp] = set()
+        """Connections, those that only end included."""
         self.closing = False
         self._refusals = Refusals()
         self._database = ThreadPoolExecutor(DATABASE_THREADS, "mail")
