@@ -173,7 +173,9 @@ def test_a_sender_that_goes_away_leaves_no_half_message(peer: Peer, strict: Post
     assert strict.place.stored_files() == []
 
 
-def test_refusals_are_summed_up_by_the_minute(plain: House, names: Names, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_refusals_are_summed_up_by_the_minute(
+    plain: House, names: Names, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     with open_post(plain, tmp_path_factory.mktemp("summed"), names) as post:
         with post.peer() as peer:
             for _ in range(3):
