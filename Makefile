@@ -7,7 +7,7 @@ UP_ARGS ?= --demo
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 
-.PHONY: help up demo drill soak fuzz matrix test test-deps check format bench bench-edge claims docs lock sbom audit clean
+.PHONY: help up demo drill soak fuzz matrix test test-deps check format bench bench-edge bench-mail claims docs lock sbom audit clean
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -57,6 +57,9 @@ bench: .venv/.dev test-deps ## Measure, each beside its reference; writes bench/
 bench-edge: .venv/.dev test-deps ## Measure the edge beside nginx and a naive verifier (about seven minutes on a quiet machine).
 	@$(PY) -m bench edge
 
+bench-mail: .venv/.dev ## Measure mail in, sealed and synced, beside a bare aiosmtpd (about a minute).
+	@$(PY) -m bench mail
+
 claims: .venv/.run ## Count the claims by state, from the running instance.
 	@.venv/bin/heldtrue claims index --data-dir $(DATA_DIR)
 
@@ -67,7 +70,7 @@ lock: .venv/.run ## Resolve and pin the dependencies anew.
 	@$(PIP) install uv && sh tools/lock
 
 clean: ## Remove the environment and what tests and benchmarks wrote; never DATA_DIR.
-	@rm -rf .venv bench/out dist .hypothesis tests/interop/js/node_modules tests/browser/node_modules
+	@rm -rf .venv bench/out dist .hypothesis tests/interop/js/node_modules tests/interop/mail_js/node_modules tests/browser/node_modules
 
 matrix: .venv/.dev ## Write anew who may call what (tests/http/golden/matrix.txt); read the difference before you keep it.
 	@REWRITE_MATRIX=1 $(PY) -m pytest -q -p no:randomly tests/http/test_matrix.py && git --no-pager diff --stat tests/http/golden
