@@ -42,12 +42,13 @@ class Mortal(Office):
 
     dies_at: str | None = None
 
-    def _commit(self, *given: Any) -> None:
+    def _write(self, *given: Any) -> Any:
         if self.dies_at == "sealed":
             die()
-        super()._commit(*given)
+        written = super()._write(*given)
         if self.dies_at == "T1-after":
             die()
+        return written
 
 
 def nobody(_presented: object) -> Actor:

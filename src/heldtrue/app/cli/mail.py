@@ -35,7 +35,9 @@ def create_address(
     made = session.api().post("/v1/addresses", asked)
     session.out.record(made)
     if not made["receives"]:
-        session.out.say("[yellow]This instance takes no mail yet.[/] Its operator sets domain and listen under \\[mail].")
+        session.out.say(
+            "[yellow]This instance takes no mail yet.[/] Its operator sets domain and listen under \\[mail]."
+        )
 
 
 @command(addresses, "list")
