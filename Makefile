@@ -7,7 +7,7 @@ UP_ARGS ?= --demo
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 
-.PHONY: help up demo test-deps test check audit sbom format bench bench-edge bench-intake bench-deliveries bench-sandbox claims docs lock clean matrix fuzz drill soak chaos
+.PHONY: help up demo test-deps test check audit sbom format bench bench-edge bench-intake bench-deliveries bench-sandbox bench-mail claims docs lock clean matrix fuzz drill soak chaos
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -65,6 +65,9 @@ bench-deliveries: .venv/.dev test-deps ## Measure deliveries, and a healthy endp
 bench-sandbox: .venv/.dev test-deps ## Measure isolated executions beside bubblewrap with Python and Deno (about half a minute).
 	@$(PY) -m bench sandbox
 
+bench-mail: .venv/.dev ## Measure mail in, sealed and synced, beside a bare aiosmtpd (about a minute).
+	@$(PY) -m bench mail
+
 claims: .venv/.run ## Count the claims by state, from the running instance.
 	@.venv/bin/heldtrue claims index --data-dir $(DATA_DIR)
 
@@ -75,7 +78,7 @@ lock: .venv/.run ## Resolve and pin the dependencies anew.
 	@$(PIP) install uv && sh tools/lock
 
 clean: ## Remove the environment and what tests and benchmarks wrote; never DATA_DIR.
-	@rm -rf .venv bench/out dist .hypothesis tests/interop/js/node_modules tests/browser/node_modules
+	@rm -rf .venv bench/out dist .hypothesis tests/interop/js/node_modules tests/interop/mail_js/node_modules tests/browser/node_modules
 
 matrix: .venv/.dev ## Write anew who may call what (tests/http/golden/matrix.txt); read the difference before you keep it.
 	@REWRITE_MATRIX=1 $(PY) -m pytest -q -p no:randomly tests/http/test_matrix.py && git --no-pager diff --stat tests/http/golden

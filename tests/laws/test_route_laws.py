@@ -32,6 +32,7 @@ OPEN = {
     "GET /": "leads to the trust page",
     "GET /.well-known/heldtrue.json": "the log's keys, for verifiers",
     "GET /.well-known/jwks.json": "public keys",
+    "GET /.well-known/mta-sts.txt": "the policy for senders of mail",
     "GET /assets/{path:path}": "the look of the public pages",
     "GET /docs": "the reference",
     "GET /docs/reference.css": "its look",
@@ -69,6 +70,7 @@ BODIES: dict[str, Any] = {
     "POST /v1/transforms/{transform_id}/versions": {"language": "builtin", "code": "invoice"},
     "POST /v1/transforms/{transform_id}/rollback": {"number": 1},
     "POST /v1/flows": {"name": "more", "enabled": False},
+    "POST /v1/addresses": {"label": "more"},
     "POST /v1/upstream-keys": {"upstream": "more", "overlap_seconds": 0},
     "POST /v1/probes": json.loads(SOUND["POST /v1/probes"][0] or b""),
 }

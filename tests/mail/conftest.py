@@ -19,9 +19,7 @@ def names() -> Generator[Names]:
 
 
 @pytest.fixture(scope="module")
-def post(
-    module_database: Database, names: Names, tmp_path_factory: pytest.TempPathFactory
-) -> Generator[Post]:
+def post(module_database: Database, names: Names, tmp_path_factory: pytest.TempPathFactory) -> Generator[Post]:
     plain = found_house(module_database)
     with open_post(plain, tmp_path_factory.mktemp("post"), names) as opened:
         yield opened

@@ -52,7 +52,7 @@ def address(post: Post) -> str:
 def test_every_command_in_every_phase_has_one_answer(post: Post, address: str, phase: str, command: str) -> None:
     with post.peer() as peer:
         bring_to(peer, phase, address)
-        expected = TABLE[phase].get(command.split()[0], 530)
+        expected = TABLE[phase].get(command.split(maxsplit=1)[0], 530)
         assert peer.code(command.format(address=f"<{address}>")) == expected
 
 

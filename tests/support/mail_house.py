@@ -208,7 +208,7 @@ class Post:
 def taken(reply: str) -> str:
     """Return the payload's id in a reply that accepts."""
     assert reply.startswith("250 "), reply
-    return reply.split()[-1]
+    return reply.rsplit(maxsplit=1)[-1]
 
 
 @contextmanager
@@ -259,4 +259,3 @@ def serving(services: MailServices, terms: Terms, authority: Authority) -> Gener
         thread.join(20)
         for one in sockets:
             one.close()
-

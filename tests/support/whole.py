@@ -18,6 +18,7 @@ from heldtrue.app.boot import Ground, Home
 from heldtrue.app.instance import DataDir, Identity
 from heldtrue.app.services import Services, services
 from heldtrue.app.settings import Destinations, Settings
+from heldtrue.app.settings_mail import Mail
 from heldtrue.capabilities.access.bootstrap import bootstrap_operator
 from heldtrue.capabilities.deliveries.engine import Engine, Outgoing
 from heldtrue.capabilities.deliveries.worker import WorkerServices
@@ -81,7 +82,7 @@ def open_whole(dsns: RoleDsns, directory: Path) -> Generator[Whole]:
     for path in (data.log, data.objects, data.run):
         path.mkdir(parents=True, exist_ok=True)
     home = Home(
-        settings=Settings(destinations=Destinations(allow=("127.0.0.0/8",))),
+        settings=Settings(destinations=Destinations(allow=("127.0.0.0/8",)), mail=Mail(domain="in.example.test")),
         data=data,
         shown=directory,
         identity=Identity(1, "0" * 32, ORIGIN, "2026-11-20T12:00:00Z"),
@@ -133,6 +134,7 @@ def furnish(whole: Whole, name: str, environment: str = "live") -> Belongings:
     upstream = _made(house.operator.post("/v1/upstream-keys", {"upstream": "furnished", "overlap_seconds": 0}))["id"]
     replay = _made(admin.post("/v1/deliveries/replays", {"dry_run": False, "state": "held"}))
     flow = _flow_of(whole, admin)
+    address = _made(admin.post("/v1/addresses", {"label": "furnished", "description": CANARY}))
     leaf = admin.get("/v1/audit?limit=200").json()["data"][-1]
     names = {
         "organisation_id": me["organisation_id"],
@@ -143,6 +145,7 @@ def furnish(whole: Whole, name: str, environment: str = "live") -> Belongings:
         "receipt_id": receipt["id"],
         "replay_id": replay["id"],
         "leaf_id": leaf["leaf_id"],
+        "address_id": address["id"],
         "ordinal": "1",
         "upstream_key_id": upstream,
         **flow,

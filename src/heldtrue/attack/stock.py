@@ -62,6 +62,7 @@ def stock(arena: Arena, probe: Probe) -> Stock:
     delivery = arena.until("the delivery", lambda: _delivery(caller, probe, payload["id"], endpoint["id"]))
     asked = {"dry_run": False, "endpoint_id": endpoint["id"], "state": "held"}
     replay = caller.call("POST", "/v1/deliveries/replays", token, asked).expect(202).json()
+    address = caller.call("POST", "/v1/addresses", token, {"description": mark}).expect(201).json()
     leaf = caller.call("GET", "/v1/audit?limit=1", token).expect(200).json()["data"][0]["leaf_id"]
     ids = {
         "key_id": key["id"],
@@ -75,6 +76,7 @@ def stock(arena: Arena, probe: Probe) -> Stock:
         **_flow(arena, probe, mark),
         "organisation_id": str(probe.tenant),
         "upstream_key_id": f"ck_{bytes(16).hex()}",  # the instance's, of no organisation
+        "address_id": address["id"],
     }
     marks = (mark, *(value for name, value in ids.items() if name not in _NOBODYS), str(probe.tenant.value))
     return Stock(ids, marks)
@@ -95,8 +97,14 @@ def _flow(arena: Arena, probe: Probe, mark: str) -> dict[str, str]:
 
 
 def retire(arena: Arena, probe: Probe, had: Stock) -> None:
-    """Take back what would go on working: the flow, the endpoint and the key; erase the payload."""
-    kinds = {"flows": "flow_id", "endpoints": "endpoint_id", "keys": "key_id", "payloads": "payload_id"}
+    """Take back what would go on working: flow, endpoint, key and mail address; erase the payload."""
+    kinds = {
+        "flows": "flow_id",
+        "endpoints": "endpoint_id",
+        "keys": "key_id",
+        "addresses": "address_id",
+        "payloads": "payload_id",
+    }
     for path in (f"/v1/{kind}/{had.ids[name]}" for kind, name in kinds.items()):
         arena.caller.call("DELETE", path, probe.admin).expect(200, 404, 409)
 
@@ -171,6 +179,9 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "POST /v1/endpoints/{endpoint_id}/disable": _JUST_ASK,
     "POST /v1/endpoints/{endpoint_id}/enable": _JUST_ASK,
     "DELETE /v1/endpoints/{endpoint_id}": _JUST_ASK,
+    "POST /v1/addresses": _json({}),
+    "GET /v1/addresses": _JUST_ASK,
+    "DELETE /v1/addresses/{address_id}": _JUST_ASK,
     "GET /v1/deliveries": _JUST_ASK,
     "GET /v1/deliveries/{delivery_id}": _JUST_ASK,
     "POST /v1/deliveries/{delivery_id}/replay": _JUST_ASK,

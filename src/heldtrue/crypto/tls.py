@@ -70,6 +70,16 @@ def expires_at(chain: bytes) -> datetime:
     return x509.load_pem_x509_certificates(chain)[0].not_valid_after_utc
 
 
+def names_in(chain: bytes) -> list[str]:
+    """Return the host names that the first certificate of a PEM *chain* vouches for; raise `ValueError` for none."""
+    extensions = x509.load_pem_x509_certificates(chain)[0].extensions
+    try:
+        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return names.get_values_for_type(x509.DNSName)
+
+
 def _usable(files: TlsFiles, now: datetime) -> bool:
     """Tell whether the three files belong together, and the certificate is good for long enough."""
     try:

@@ -8,6 +8,8 @@ from heldtrue.policy.decide import EscalationError, MissingPermissionError, deci
 from heldtrue.policy.permissions import GRANTS, Permission, Role, allowed
 
 MATRIX = """
+address.read          admin reader
+address.write         admin
 audit.read            admin
 claim.run             operator
 delivery.read         admin reader

@@ -23,6 +23,7 @@ THIN = {
     "deliveries": "deliveries",
     "transforms": "transforms",
     "flows": "transforms",
+    "addresses": "mail",
 }
 """Groups of commands that only talk to an instance, and their modules: they start without loading the server."""
 

@@ -17,6 +17,7 @@ from heldtrue.app.cli.demo import demo
 from heldtrue.app.cli.edge import edge
 from heldtrue.app.cli.endpoints import endpoints
 from heldtrue.app.cli.log import log
+from heldtrue.app.cli.mail import addresses, mail
 from heldtrue.app.cli.payloads import payloads
 from heldtrue.app.cli.probe import probe
 from heldtrue.app.cli.registers import keys, orgs
@@ -38,6 +39,8 @@ for name, group in (
     ("edge", edge),
     ("endpoints", endpoints),
     ("payloads", payloads),
+    ("addresses", addresses),
+    ("mail", mail),
     ("deliveries", deliveries),
     ("transforms", transforms),
     ("flows", flows),

@@ -154,6 +154,7 @@ def get_payload(op: Operation, asked: ThePayload) -> PayloadView:
         tls=meta and meta.tls,
         scan=meta and meta.scan,
         attachments=attachments,
+        mail=meta and meta.mail,
     )
 
 

@@ -245,6 +245,8 @@ class PayloadView(msgspec.Struct, frozen=True, kw_only=True):
     scan: Scanned | None
     """`clean`, or `unavailable` where it was accepted although the virus scanner gave no verdict; null without one."""
     attachments: list[AttachmentView]
+    mail: MailMeta | None = None
+    """Of what came by mail: its envelope, and what was found out about its sender."""
 
 
 class PayloadErased(msgspec.Struct, frozen=True, kw_only=True):

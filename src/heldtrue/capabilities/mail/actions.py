@@ -14,7 +14,6 @@ from heldtrue.capabilities.mail.model import (
     CreateAddress,
     ListAddresses,
     Mailbox,
-    MailOffError,
     NoSuchAddressError,
     Policy,
     TheAddress,
@@ -31,9 +30,7 @@ PURPOSE = "mail"
 
 
 def create_address(op: Operation, asked: CreateAddress, domain: str | None) -> AddressView:
-    """Give the environment a new address below *domain*; raise `MailOffError` where no mail is taken."""
-    if domain is None:
-        raise MailOffError
+    """Give the environment a new address below *domain*; where no mail is taken, it waits for that."""
     address = AddressId.new(op.now, op.entropy)
     config = AddressConfig(local=new_local_part(op.entropy), label=asked.label, description=asked.description)
     sealed = op.keys.seal(PURPOSE, "mail_addresses", "config", str(address.value), msgspec.json.encode(config))
@@ -88,6 +85,7 @@ def _view(op: Operation, row: store.AddressRow, domain: str | None) -> AddressVi
     return AddressView(
         id=str(AddressId(row.address_id)),
         address=config.local if domain is None else f"{config.local}@{domain}",
+        receives=domain is not None and row.state == "active",
         label=config.label,
         description=config.description,
         policy=Policy(spf=row.spf, dkim=row.dkim, dmarc=row.dmarc),

@@ -128,6 +128,8 @@ class AddressView(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     address: str
     """Where this instance takes no mail at present: the local part alone."""
+    receives: bool
+    """Whether mail to it is taken: it is active, and the instance takes mail."""
     label: str | None
     description: str
     policy: Policy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
@@ -20,6 +20,7 @@ from heldtrue.capabilities.intake.stream import Intake
 from heldtrue.capabilities.mail.actions import find_mailbox, still_receiving
 from heldtrue.capabilities.mail.checks.resolver import Lookups, Resolver
 from heldtrue.capabilities.mail.checks.verdict import Evidence, Sender, examine, rule
+from heldtrue.capabilities.mail.groups import Groups
 from heldtrue.capabilities.mail.guard import Guard, Memory
 from heldtrue.capabilities.mail.model import AddressConfig, Mailbox, Policy
 from heldtrue.capabilities.mail.terms import Terms, refused
@@ -27,9 +28,9 @@ from heldtrue.crypto.sealing import DataKey
 from heldtrue.db.tx import OutcomeUnknownError
 from heldtrue.http.ports import Ports
 from heldtrue.http.refusals import MINUTE, Refusals, RefusedSummary
-from heldtrue.http.transaction import tenant_operation
-from heldtrue.kernel.ids import AddressId, PayloadId, RequestId
-from heldtrue.op import Actor, AuditEvent
+from heldtrue.http.transaction import Recorder, tenant_operation
+from heldtrue.kernel.ids import AddressId, PayloadId, RequestId, TenantId
+from heldtrue.op import Actor, AuditEvent, Operation
 
 if TYPE_CHECKING:
     from heldtrue.capabilities.mail.protocol import Letter, StrictSmtp
@@ -39,6 +40,8 @@ ACCEPTED = "payload.accepted"
 DATABASE_THREADS = 8
 CHECK_THREADS = 32
 """Most of them wait for name servers."""
+Place = tuple[TenantId, str]
+"""An organisation's environment."""
 T = TypeVar("T")
 log = structlog.get_logger("heldtrue.mail")
 
@@ -54,6 +57,18 @@ class MailServices:
     record_refusals: Callable[[RefusedSummary], None] = lambda _: None
 
 
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A message that is sealed, judged, and not durable as a whole yet."""
+
+    letter: Letter
+    evidence: Evidence
+    flags: tuple[str, ...]
+    payload: PayloadId
+    key: DataKey
+    taken: Taken
+
+
 class Office:
     """One mail process."""
 
@@ -64,8 +79,12 @@ class Office:
         self.guard = Guard(terms)
         self.memory = Memory(terms.memory_bytes)
         self.talks: set[StrictSmtp] = set()
+        """Conversations."""
+        self.open: set[StrictSmtp] = set()
+        """Connections, those that only end included."""
         self.closing = False
         self._refusals = Refusals()
+        self._groups: Groups[Place, Sealed] = Groups(self._commit)
         self._database = ThreadPoolExecutor(DATABASE_THREADS, "mail")
         self._checks = ThreadPoolExecutor(CHECK_THREADS, "mail-checks")
 
@@ -96,12 +115,11 @@ class Office:
         except BaseException:
             await asyncio.shield(intake.discard())
             raise
-        commit = asyncio.ensure_future(
-            self._in_thread(partial(self._commit, letter, evidence, flags, payload, key, taken))
-        )
         try:
             # Who hangs up now does not stop the commit: what it writes names the objects.
-            await asyncio.shield(commit)
+            await self._groups.commit(
+                (box.tenant, box.environment), Sealed(letter, evidence, flags, payload, key, taken)
+            )
         except OutcomeUnknownError:
             raise  # a row may name the objects: the sweep looks again in 24 hours
         except Exception:
@@ -113,28 +131,40 @@ class Office:
         sender = Sender(letter.client, letter.helo, str(letter.sender.sender))
         return examine(Lookups(self._services.resolver), sender, bytes(letter.text))
 
-    def _commit(
-        self, letter: Letter, evidence: Evidence, flags: tuple[str, ...], payload: PayloadId, key: DataKey, taken: Taken
-    ) -> None:
-        """Write the payload and its entry in one transaction; with its commit the message is accepted."""
-        ports = self._services.ports
-        boxes = list(letter.boxes.values())
-        place = boxes[0]
-        request = RequestId.new(ports.clock.now(), ports.entropy)
-        actor = Actor(kind="mail", tenant=place.tenant, environment=place.environment)
-        with tenant_operation(ports, actor, request) as op:
-            configs = still_receiving(op, list(dict.fromkeys(box.id for box in boxes)))
-            if not configs:
-                raise refused("550 5.1.1 no such address any more", "smtp-unknown-recipient")
-            mail = _meta(letter, evidence, flags, configs)
-            body = replace(taken.body, meta=msgspec.structs.replace(taken.body.meta, mail=mail))
-            accept(op, payload, key, replace(taken, body=body), tls=letter.tls, source="smtp")
-            detail = {
-                "size": taken.body.size, "source": "smtp", "addresses": list(mail.addresses), "spf": mail.spf,
-                "dkim": evidence.dkim_result, "dmarc": mail.dmarc, "arc": mail.arc, "outcome": mail.outcome,
-                "flags": list(flags),
-            }  # fmt: skip
-            op.record(AuditEvent(event=ACCEPTED, subject=str(payload), detail=detail))
+    async def _commit(self, place: Place, group: Sequence[Sealed]) -> Sequence[Exception | None]:
+        return await self._in_thread(partial(self._write, place, group))
+
+    def _write(self, place: Place, group: Sequence[Sealed]) -> Sequence[Exception | None]:
+        """Write payloads and their entries in one transaction; with its commit they are accepted (T1)."""
+        ports, (tenant, environment) = self._services.ports, place
+        actor = Actor(kind="mail", tenant=tenant, environment=environment)
+        with tenant_operation(ports, actor, RequestId.new(ports.clock.now(), ports.entropy)) as op:
+            wanted = dict.fromkeys(box.id for one in group for box in one.letter.boxes.values())
+            receiving = dict(still_receiving(op, list(wanted)))
+            return [self._accept(op, actor, one, receiving) for one in group]
+
+    def _accept(
+        self, op: Operation, actor: Actor, one: Sealed, receiving: Mapping[AddressId, AddressConfig]
+    ) -> Exception | None:
+        """Write one payload within the group's transaction; return why not where its addresses are gone."""
+        named = dict.fromkeys(box.id for box in one.letter.boxes.values())
+        configs = [(address, receiving[address]) for address in named if address in receiving]
+        if not configs:
+            return refused("550 5.1.1 no such address any more", "smtp-unknown-recipient")
+        request = RequestId.new(op.now, op.entropy)
+        own = replace(
+            op, request=request, record=Recorder(self._services.ports, op.tx, actor, request, op.now, op.keys)
+        )
+        mail = _meta(one.letter, one.evidence, one.flags, configs)
+        body = replace(one.taken.body, meta=msgspec.structs.replace(one.taken.body.meta, mail=mail))
+        accept(own, one.payload, one.key, replace(one.taken, body=body), tls=one.letter.tls, source="smtp")
+        detail = {
+            "size": body.size, "source": "smtp", "addresses": list(mail.addresses), "spf": mail.spf,
+            "dkim": one.evidence.dkim_result, "dmarc": mail.dmarc, "arc": mail.arc, "outcome": mail.outcome,
+            "flags": list(mail.flags),
+        }  # fmt: skip
+        own.record(AuditEvent(event=ACCEPTED, subject=str(one.payload), detail=detail))
+        return None
 
     # ------------------------------------------------------------ what is counted
 

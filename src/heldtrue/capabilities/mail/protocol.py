@@ -83,6 +83,16 @@ class StrictSmtp(SMTP):
 
     # ------------------------------------------------------------ the connection
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._office.open.add(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """End."""
+        self._office.open.discard(self)
+        super().connection_lost(error)
+
     async def _handle_client(self) -> None:
         """Hold the conversation from the first byte to the last."""
         self._peer: str = source_of(self._link.get_extra_info("peername"))
@@ -115,6 +125,12 @@ class StrictSmtp(SMTP):
         """End a conversation in which no message is under way: the process ends."""
         self._writer.write(b"421 4.3.2 closing down, come back soon\r\n")
         self._end()
+        if self._handler_coroutine is not None:
+            self._handler_coroutine.cancel()
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        self._link.abort()
 
     def _end(self) -> None:
         """Close; who does not answer our goodbye is cut off."""

@@ -13,6 +13,8 @@ from heldtrue.capabilities.mail.protocol import StrictSmtp
 
 GRACE = 10.0
 """Seconds that messages under way get after a stop was asked for."""
+GOODBYE = 1.0
+"""Seconds that peers get to hear the last reply."""
 BACKLOG = 512
 LOOK = 0.05
 OLDEST = ssl.TLSVersion.TLSv1_2
@@ -62,6 +64,11 @@ class MailServer:
             await asyncio.sleep(LOOK)
         for talk in list(self._office.talks):
             talk.dismiss()
+        end = loop.time() + GOODBYE
+        while self._office.open and loop.time() < end:
+            await asyncio.sleep(LOOK)
+        for talk in list(self._office.open):
+            talk.abort()
         if self._counting is not None:
             self._counting.cancel()
         await asyncio.to_thread(self._office.close)

@@ -15,6 +15,7 @@ from typing import Any
 
 import dkim
 import dkim.canonicalization as canonical
+import structlog
 
 from heldtrue.capabilities.intake.model import MailSignature
 from heldtrue.capabilities.mail.checks.heads import Head
@@ -35,6 +36,7 @@ _heavy = threading.Semaphore(2)
 _quiet = logging.getLogger("heldtrue.mail.dkimpy")
 _quiet.setLevel(logging.CRITICAL)
 _quiet.propagate = False
+log = structlog.get_logger("heldtrue.mail")
 
 
 def check_dkim(lookups: Lookups, message: bytes, head: Head) -> list[MailSignature]:
@@ -71,7 +73,8 @@ def check_arc(lookups: Lookups, message: bytes, head: Head) -> str:
 
 def _checked(message: bytes, number: int, field: bytes, keys: _Keys) -> MailSignature:
     signer = dkim.DKIM(message, logger=_quiet, minkey=0)
-    result, reason = "permerror", None
+    result: str = "permerror"
+    reason: str | None = None
     try:
         if len(field) <= MOST_FIELD:
             result = "pass" if signer.verify(number, dnsfunc=keys.get) else "fail"
@@ -80,9 +83,11 @@ def _checked(message: bytes, number: int, field: bytes, keys: _Keys) -> MailSign
     except dkim.ValidationError:
         result = "fail"
     except Exception as error:  # noqa: BLE001 - as above
-        reason = "no-key" if isinstance(error, dkim.KeyFormatError) else None
+        log.debug("signature cannot be checked", why=type(error).__name__)
     tags: dict[bytes, bytes] = getattr(signer, "signature_fields", None) or {}
     bits = getattr(signer, "keysize", None) or None
+    if result == "fail" and keys.missing(field):
+        result, reason = "permerror", "no-key"
     if result == "pass" and b"l" in tags:
         result, reason = "policy", "length"  # whoever passed it on may have added whatever he liked
     if result == "pass" and bits is not None and bits < SHORTEST_KEY and getattr(signer, "ktag", b"") == b"rsa":
@@ -112,6 +117,11 @@ class _Keys:
         except DnsTemporaryError as error:
             return error
         return found[0] if len(found) == 1 and len(found[0]) <= MOST_RECORD else None
+
+    def missing(self, field: bytes) -> bool:
+        """Return whether the signature in *field* names no usable key record."""
+        name = _key_name(field)
+        return name is None or self._found.get(name) is None
 
     def get(self, name: bytes | str, timeout: float = 0) -> bytes | None:  # noqa: ARG002 - dkimpy's own shape
         """Return the record at *name*, as dkimpy asks for it."""
