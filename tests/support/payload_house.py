@@ -131,13 +131,16 @@ def build_payload_house(
     allow: AllowList = LOOPBACK,
     objects: ObjectStore | None = None,
     log: Path | None = None,
+    more: Sequence[Route] = (),
     **outgoing: Any,
 ) -> PayloadHouse:
     """Return *plain* with everything a payload needs, and a new organisation with its administrator."""
     store = objects or LocalObjects(directory / "objects")
     database = plain.database
     house = plain.served(
-        *payload_routes(store, limits or Limits(), allow), resolve_link=partial(receipts.resolve_link, database)
+        *payload_routes(store, limits or Limits(), allow),
+        *more,
+        resolve_link=partial(receipts.resolve_link, database),
     )
     ports = house.ports
     services = WorkerServices(

@@ -15,6 +15,7 @@ import msgspec
 
 from heldtrue.app.settings_edge import Edge, host_and_port
 from heldtrue.app.settings_leaks import Leaks
+from heldtrue.app.settings_portal import Portal
 from heldtrue.kernel.errors import SettingsError
 
 _SECRET_WORD = re.compile(r"pass(word|wd|phrase)?$|secret|token|credential$|private", re.IGNORECASE)
@@ -85,6 +86,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     objects: Objects = Objects()
     edge: Edge = Edge()
     leaks: Leaks = Leaks()
+    portal: Portal = Portal()
 
     def __post_init__(self) -> None:
         parse_listen(self.listen)

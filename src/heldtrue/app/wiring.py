@@ -30,8 +30,10 @@ from heldtrue.capabilities.intake.routes import routes as intake_routes
 from heldtrue.capabilities.keystore.routes import routes as keystore_routes
 from heldtrue.capabilities.ledger import actions as ledger
 from heldtrue.capabilities.ledger.routes import routes as ledger_routes
+from heldtrue.capabilities.portal.routes import routes as portal_routes
 from heldtrue.capabilities.probe.actions import ProbeServices
 from heldtrue.capabilities.probe.routes import routes as probe_routes
+from heldtrue.capabilities.promises.routes import ROUTES as PROMISES
 from heldtrue.capabilities.receipts import actions as receipts
 from heldtrue.capabilities.receipts.routes import ReceiptServices
 from heldtrue.capabilities.receipts.routes import routes as receipt_routes
@@ -75,6 +77,8 @@ def table(parts: Services) -> list[Route]:
         ),
         *receipt_routes(ReceiptServices(objects=parts.objects)),
         *delivery_routes(DeliveryServices(allow=parts.allow)),
+        *PROMISES,
+        *portal_routes(settings.portal.embed_origins),
         *ledger_routes(parts.ground.home.data.log),
         *keystore_routes(parts.database, parts.ground.home.clock),
         *upstream_routes(parts.ground.home.platform),
