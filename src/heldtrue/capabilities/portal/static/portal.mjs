@@ -31,7 +31,7 @@ async function show() {
     self ??= await get("/v1/self");
     const view = found ? await found[1](self, found[0][1], show) : nowhere();
     if (mine !== shown) return;
-    main.replaceChildren(...[view].flat().filter(Boolean));
+    main.replaceChildren(...[view].flat(Infinity).filter(Boolean));
     document.title = `${main.querySelector("h1")?.textContent ?? "Your deliveries"} – Deliveries`;
   } catch (error) {
     if (mine === shown) failed(error);
