@@ -21,6 +21,7 @@ THIN = {
     "endpoints": "payloads",
     "payloads": "payloads",
     "deliveries": "payloads",
+    "portal": "portal",
 }
 """Groups of commands that only talk to an instance, and their modules: they start without loading the server."""
 

@@ -16,6 +16,7 @@ from heldtrue.app.cli.demo import demo
 from heldtrue.app.cli.edge import edge
 from heldtrue.app.cli.log import log
 from heldtrue.app.cli.payloads import deliveries, endpoints, payloads
+from heldtrue.app.cli.portal import portal
 from heldtrue.app.cli.probe import probe
 from heldtrue.app.cli.registers import keys, orgs
 from heldtrue.app.cli.session import Session, command
@@ -36,6 +37,7 @@ for name, group in (
     ("endpoints", endpoints),
     ("payloads", payloads),
     ("deliveries", deliveries),
+    ("portal", portal),
     ("log", log),
     ("claims", claims),
 ):

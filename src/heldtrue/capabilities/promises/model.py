@@ -110,7 +110,7 @@ class HourOfAttempts(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     delivered: int
     p50_ms: int | None
-    """Of attempts whose outcome is known."""
+    """Of attempts that were answered, whatever the answer was."""
     p95_ms: int | None
     failures: dict[str, int]
     """By word: `timeout`, `tls`, `connect` … where no answer came, `http-4xx` and the like where one did."""

@@ -96,9 +96,9 @@ def hours(tx: TenantTx, endpoint_id: UUID, made: datetime, since: datetime) -> l
              JOIN heldtrue.attempts a USING (tenant_id, delivery_id) WHERE a.started_at >= %s)
            SELECT hour, count(*) AS attempts, count(*) FILTER (WHERE status BETWEEN 200 AND 299) AS delivered,
              percentile_disc(0.5) WITHIN GROUP (ORDER BY latency_ms)
-               FILTER (WHERE failure IS DISTINCT FROM 'unknown-outcome') AS p50_ms,
+               FILTER (WHERE status IS NOT NULL) AS p50_ms,
              percentile_disc(0.95) WITHIN GROUP (ORDER BY latency_ms)
-               FILTER (WHERE failure IS DISTINCT FROM 'unknown-outcome') AS p95_ms
+               FILTER (WHERE status IS NOT NULL) AS p95_ms
            FROM tried GROUP BY GROUPING SETS ((hour), ()) HAVING count(*) > 0 ORDER BY hour NULLS FIRST""",
         (endpoint_id, earliest_id(made), NEWEST, since),
     )

@@ -16,54 +16,47 @@ export class RefusedError extends Error {
 /** The server could not be reached at all. */
 export class AwayError extends Error {}
 
-const PLACE = "heldtrue.portal.token";
+const PLACE = "heldtrue.portal.session";
 let held = null;
 
 /** Take the token out of the address, if one is there, and out of the browser's history; return it, or the one kept. */
 export function token() {
   const given = /^#token=([A-Za-z0-9_.-]+)$/.exec(location.hash);
   if (given) {
-    keep(given[1]);
+    held = { token: given[1], at: Date.now() };
+    stored((place) => place.setItem(PLACE, JSON.stringify(held)));
     history.replaceState(null, "", `${location.pathname}#/`);
   }
-  return held ?? kept();
-}
-
-/** Keep a token for this tab until it ends; where storage is refused (as in some frames), in memory alone. */
-function keep(value) {
-  held = value;
-  try {
-    sessionStorage.setItem(PLACE, value);
-  } catch (error) {
-    console.info("The token is kept in memory only:", error.name);
-  }
-}
-
-function kept() {
-  try {
-    return sessionStorage.getItem(PLACE);
-  } catch (error) {
-    console.info("Nothing is kept in this frame:", error.name);
-    return null;
-  }
+  held ??= JSON.parse(stored((place) => place.getItem(PLACE)) ?? "null");
+  return held?.token ?? null;
 }
 
 /** Forget the token. */
 export function forget() {
   held = null;
+  stored((place) => place.removeItem(PLACE));
+}
+
+/** Use this tab's storage; in frames where the browser refuses it, the token is in memory alone. */
+function stored(use) {
   try {
-    sessionStorage.removeItem(PLACE);
+    return use(sessionStorage);
   } catch (error) {
-    console.info("Nothing was kept in this frame:", error.name);
+    console.info("Nothing is kept for this tab:", error.name);
+    return null;
   }
 }
 
-/** Return when a token ends, in milliseconds since 1970; it is not verified here, the server does that. */
-export function endOf(value) {
+/**
+ * Return when the session ends by this machine's clock, in milliseconds; null where the token does not tell. It is
+ * counted from the token's arrival, so that a wrong clock ends nothing; the server judges, this is for the reader.
+ */
+export function end() {
   try {
-    return JSON.parse(atob(value.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"))).exp * 1000 || 0;
+    const said = JSON.parse(atob(held.token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
+    return held.at + (said.exp - said.iat) * 1000 || null;
   } catch {
-    return 0;
+    return null;
   }
 }
 
@@ -88,7 +81,7 @@ export const get = (path, query = {}) => {
   const asked = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== undefined && value !== ""));
   return call("GET", asked.size ? `${path}?${asked}` : path);
 };
-export const post = (path, body = {}) => call("POST", path, body);
+export const post = (path, body) => call("POST", path, body);
 export const remove = (path) => call("DELETE", path);
 
 /** Give the first bytes of a payload as text, or null where it is no text. */

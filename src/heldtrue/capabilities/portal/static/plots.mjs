@@ -64,7 +64,7 @@ export function latency({ hours, since, until }, days) {
     }).join("");
     const last = known.at(-1);
     const ends = last ? [["p95", y(last.p95_ms)], ["p50", y(last.p50_ms)]] : [];
-    if (ends.length && Math.abs(ends[0][1] - ends[1][1]) < 12) ends[1][1] = ends[0][1] + 12;
+    if (ends.length && Math.abs(ends[0][1] - ends[1][1]) < 12) ends[0][1] = ends[1][1] - 12;
     return [
       axis(width, y(0)), axis(width, y(most), "faint"), tick(most, y(most), millis), tick(0, y(0), () => "0"),
       svg("path", { class: "p95", d: path((one) => one.p95_ms) }), svg("path", { class: "p50", d: path((one) => one.p50_ms) }),
@@ -97,7 +97,7 @@ export function spark(statistics) {
   const made = bars(statistics, 7);
   const most = Math.max(1, ...made.map((bar) => bar.attempts));
   const told = `${count(statistics.delivered)} of ${count(statistics.attempts)} attempts delivered in 7 days`;
-  return svg("svg", { class: "spark", viewBox: `0 0 ${made.length * 4} 22`, role: "img", "aria-label": told }, made.map((bar, index) => {
+  return svg("svg", { class: "spark", viewBox: `0 0 ${made.length * 4} 22`, preserveAspectRatio: "none", role: "img", "aria-label": told }, made.map((bar, index) => {
     const tall = (bar.attempts / most) * 20;
     const failed = bar.attempts ? (1 - bar.delivered / bar.attempts) * tall : 0;
     return [

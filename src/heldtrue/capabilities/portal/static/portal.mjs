@@ -1,6 +1,6 @@
 // The customers' page: takes its token out of the address, shows the place that the address names, and keeps nothing.
 
-import { AwayError, RefusedError, endOf, forget, get, token } from "./api.mjs";
+import { AwayError, RefusedError, end, forget, get, token } from "./api.mjs";
 import { button, h, mark } from "./parts.mjs";
 import { delivery, endpoint, overview } from "./views.mjs";
 
@@ -24,7 +24,7 @@ async function show() {
   const value = token();
   const mine = ++shown;
   if (!value) return ended("none");
-  tick(value);
+  tick();
   const found = PLACES.map(([pattern, view]) => [pattern.exec(location.hash), view]).find(([match]) => match);
   main.setAttribute("aria-busy", "true");
   try {
@@ -72,12 +72,12 @@ function nowhere() {
 }
 
 /** Show how long the session lasts, and tell a page that frames this one in time for it to hand in another token. */
-function tick(value) {
-  const end = endOf(value);
+function tick() {
+  const over = end();
   const place = document.getElementById("session");
   let warned = false;
   const look = () => {
-    const left = Math.round((end - Date.now()) / 1000);
+    const left = Math.round((over - Date.now()) / 1000);
     if (left <= 0) return ended("session-expired");
     if (left <= 60 && !warned) {
       warned = true;
@@ -86,6 +86,7 @@ function tick(value) {
     place.textContent = `Session ends in ${left < 90 ? `${left} s` : `${Math.ceil(left / 60)} min`}`;
   };
   clearInterval(clock);
+  if (over === null) return;
   clock = setInterval(look, 1000);
   look();
 }
@@ -99,6 +100,10 @@ window.addEventListener("hashchange", () => {
   const renewed = location.hash.startsWith("#token=");
   if (renewed) self = null;
   show().then(() => renewed || document.getElementById("main").focus({ preventScroll: false }));
+});
+document.querySelector("a.skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the fragment is where we are, and not to be replaced
+  document.getElementById("main").focus();
 });
 window.addEventListener("unhandledrejection", (event) => {
   event.preventDefault();

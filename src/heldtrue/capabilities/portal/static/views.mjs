@@ -30,8 +30,10 @@ async function attempt(work, done) {
 // ---------------------------------------------------------------- all endpoints
 
 export async function overview(self, _id, again) {
+  const asked = get("/v1/endpoints", { limit: 100 });
+  const where = asked.then((found) => new Map(found.data.map((one) => [one.id, one.url])));
   const [listed, recent] = await Promise.all([
-    get("/v1/endpoints", { limit: 100 }), may(self, "delivery.read") ? deliveries(self, {}, "No delivery yet. The next payload will be one, for each endpoint.") : null,
+    asked, may(self, "delivery.read") ? deliveries({}, "No delivery yet. The next payload will be one, for each endpoint.", where) : null,
   ]);
   const endpoints = listed.data;
   const add = may(self, "endpoint.write") && button("Add an endpoint", () => adding(again), { class: "main" });
@@ -97,7 +99,7 @@ export async function endpoint(self, id, again) {
     figures.replaceChildren(...statistics(found, days, choose).flat().filter(Boolean));
   };
   const [listed] = await Promise.all([
-    may(self, "delivery.read") ? deliveries(self, { endpoint_id: id }, "Nothing was sent to it yet.") : null, choose(7),
+    may(self, "delivery.read") ? deliveries({ endpoint_id: id }, "Nothing was sent to it yet.") : null, choose(7),
   ]);
   return [
     h("p", { class: "crumb" }, h("a", { href: "#/" }, "All endpoints")),
@@ -111,7 +113,7 @@ export async function endpoint(self, id, again) {
     h("dl", { class: "grid" },
       h("dt", {}, "State"), h("dd", {}, state(one.state)),
       h("dt", {}, "Id"), h("dd", {}, h("code", {}, one.id)),
-      h("dt", {}, "Public key"), h("dd", { class: "key" }, h("code", {}, one.public_key), copying(one.public_key)),
+      h("dt", {}, "Public key"), h("dd", { class: "copied" }, h("code", {}, one.public_key), copying(one.public_key)),
       h("dt", {}, "Added"), h("dd", {}, time(one.created_at))),
   ];
 }
@@ -187,19 +189,20 @@ function statistics(found, days, choose) {
 // ---------------------------------------------------------------- deliveries
 
 /** A list with a filter and a way to the older ones. */
-async function deliveries(_self, query, nothing) {
+async function deliveries(query, nothing, where = null) {
   const body = h("tbody");
   const place = h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Deliveries" });
   const more = button("Show older ones", () => load(false));
   let wanted = "";
   let cursor = null;
   async function load(anew) {
+    const urls = await where;
     const found = await get("/v1/deliveries", { ...query, state: wanted, limit: PAGE, cursor: anew ? "" : cursor });
     cursor = found.next_cursor;
-    body.replaceChildren(...(anew ? [] : body.children), ...found.data.map((one) => line(one, !query.endpoint_id)));
+    body.replaceChildren(...(anew ? [] : body.children), ...found.data.map((one) => line(one, urls)));
     more.hidden = !cursor;
     place.replaceChildren(body.children.length
-      ? h("table", { class: "deliveries" }, h("thead", {}, h("tr", {}, ["Made", "State", "Attempts", "Next attempt", "Delivery"].map((one) => h("th", { scope: "col" }, one)))), body)
+      ? h("table", { class: "deliveries" }, h("thead", {}, h("tr", {}, ["Made", "State", urls && "To", "Attempts", "Next attempt", "Delivery"].filter(Boolean).map((one) => h("th", { scope: "col" }, one)))), body)
       : h("p", { class: "faint" }, wanted ? `None is ${wanted}.` : nothing));
   }
   const filter = h("select", { "aria-label": "State", onchange: () => { wanted = filter.value; return load(true); } },
@@ -208,9 +211,16 @@ async function deliveries(_self, query, nothing) {
   return [h("div", { class: "row" }, filter, button("Look again", () => load(true), { class: "quiet" })), place, more];
 }
 
-function line(one) {
-  return h("tr", {}, h("td", {}, time(one.created_at)), h("td", {}, state(one.state)), h("td", { class: "number" }, count(one.attempts)),
-    h("td", {}, time(one.due_at)), h("td", {}, h("a", { href: `#/deliveries/${one.id}` }, shortId(one.id))));
+function line(one, where) {
+  return h("tr", {}, h("td", {}, time(one.created_at)), h("td", {}, state(one.state)),
+    where && h("td", { class: "to" }, h("a", { href: `#/endpoints/${one.endpoint_id}` }, brief(where.get(one.endpoint_id)))),
+    h("td", { class: "number wide" }, count(one.attempts)), h("td", { class: "wide" }, time(one.due_at)), h("td", {}, h("a", { href: `#/deliveries/${one.id}` }, shortId(one.id))));
+}
+
+/** An address without its scheme, short enough for a row. */
+function brief(url) {
+  const text = url?.replace("https://", "") ?? "a deleted endpoint";
+  return text.length > 44 ? `${text.slice(0, 30)}…${text.slice(-12)}` : text;
 }
 
 export async function delivery(self, id, again) {
