@@ -1,7 +1,8 @@
-"""The customers' page with the real API behind it: real routes, sessions, rows; plain HTTP on loopback for the browser."""
+"""The customers' page with the real API behind it: routes, sessions, rows; plain HTTP on loopback for browsers."""
 
 from __future__ import annotations
 
+import asyncio
 import http.server
 import random
 import threading
@@ -18,13 +19,13 @@ from house import tenant_of
 from receiver import Receiver, answers
 from whole import Whole, engine_of, open_whole
 
+from heldtrue.capabilities.deliveries.engine import Engine
 from heldtrue.db.roles import RoleDsns
 from heldtrue.kernel.ids import AttemptId, DeliveryId
 
 PERMISSIONS = [
     "self.read", "endpoint.read", "endpoint.write", "delivery.read", "delivery.replay", "payload.read", "receipt.read",
 ]  # fmt: skip
-NOISE = b"from the tests"
 
 
 @dataclass
@@ -75,7 +76,7 @@ def _live(whole: Whole, receiver: Receiver, admin: Caller) -> tuple[str, str]:
         )
     ]
     admin.post(f"/v1/endpoints/{made[0]}/disable")
-    sent = b'{"invoice":"2026-117","total":"412.50","currency":"EUR","lines":[{"text":"Figures, monthly","net":"346.64"}]}'
+    sent = b'{"invoice":"2026-117","total":"412.50","lines":[{"text":"Figures, monthly","net":"346.64"}]}'
     payload = admin.call("POST", "/v1/payloads", body=sent, headers={"content-type": "application/json"}).json()["id"]
     engine = engine_of(whole.parts, receiver.ca_file)
     engine.step_forward()
@@ -88,9 +89,7 @@ def _live(whole: Whole, receiver: Receiver, admin: Caller) -> tuple[str, str]:
     return made[2], listed[0]["id"]
 
 
-def _attempts(engine: Any) -> None:
-    import asyncio
-
+def _attempts(engine: Engine) -> None:
     asyncio.run(engine.step_send())
 
 
@@ -103,11 +102,12 @@ def _history(whole: Whole, admin: Caller, endpoint: str, receipt: UUID, payload:
         bad, slow = 40 <= hour < 46, at.weekday() == 0
         for _ in range(chance.randint(0, 2 + 4 * (8 <= at.hour < 18))):
             began = at + timedelta(minutes=chance.uniform(0, 59))
-            deliveries.append((tenant.value, "live", *_one(attempts, tenant.value, endpoint, receipt, payload, began, bad, slow, chance)))
+            made = _one(attempts, tenant.value, endpoint, receipt, payload, began, bad, slow, chance)
+            deliveries.append((tenant.value, "live", *made))
     with whole.parts.database.tenant(tenant, "live") as tx:
         tx.batch(
-            """INSERT INTO heldtrue.deliveries (tenant_id, environment, delivery_id, receipt_id, payload_id, endpoint_id,
-                 state, attempts, tries, created_at, settled_at)
+            """INSERT INTO heldtrue.deliveries (tenant_id, environment, delivery_id, receipt_id, payload_id,
+                 endpoint_id, state, attempts, tries, created_at, settled_at)
                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
             deliveries,
         )

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 __all__ = ["browser"]
 BRIGHT, DARK = {"scheme": "light", **DESKTOP}, {"scheme": "dark", **PHONE}
 WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-TEXT = "document.getElementById('main').innerText"
+KEPT = "sessionStorage.length"
 READY = {"wait": "#main:not([aria-busy]) h1"}
 SHOTS = os.environ.get("SHOTS")
 """A folder for pictures of every place, for people to look at."""
@@ -37,7 +37,7 @@ def portal(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Generator[P
 def places(portal: PortalSite) -> dict[str, list[dict[str, Any]]]:
     """Return the steps that lead to each place, until all of it is there."""
     drawn = {"wait": ".endpoints li:last-child .lately:not([aria-busy])"}
-    filled = {"wait": ".tries details[open] pre.body:not(:text-is('…'))"}
+    filled = {"wait": ".tries details[open] section:first-child pre.body:not(:text-is('…'))"}
     return {
         "overview": [{"wait": "table.deliveries"}, drawn],
         "endpoint": [READY, {"goto": f"#/endpoints/{portal.flaky}", "wait": ".plot svg text.p95"}],
@@ -45,15 +45,26 @@ def places(portal: PortalSite) -> dict[str, list[dict[str, Any]]]:
     }
 
 
+YES = {"click": "dialog button[value=yes]"}
+NO = {"click": "dialog button[value='']"}
+
+
+def press(text: str) -> dict[str, str]:
+    return {"click": f"button:text-is('{text}')"}
+
+
 def shot(name: str) -> dict[str, str]:
     return {"out": str(Path(SHOTS) / f"{name}.png")} if SHOTS else {}
 
 
 def test_everybody_can_read_every_place(browser: str, portal: PortalSite) -> None:
+    seen_as = [("overview", DARK), ("endpoint", BRIGHT), ("delivery", DARK)]
     jobs = [
-        {"url": portal.link(portal.busy), "now": portal.now, "axe": True, "steps": [*steps, {"eval": WIDE, **shot(f"{view['scheme']}-{name}")}], **view}
-        for name, steps in places(portal).items()
-        for view in (BRIGHT, DARK)
+        {
+            "url": portal.link(portal.busy), "now": portal.now, "axe": True, **view,
+            "steps": [*places(portal)[name], {"eval": WIDE, **shot(f"{view['scheme']}-{name}")}],
+        }
+        for name, view in seen_as
     ]  # fmt: skip
     for seen in look(browser, jobs):
         assert seen["violations"] == [], seen["violations"]
@@ -61,59 +72,63 @@ def test_everybody_can_read_every_place(browser: str, portal: PortalSite) -> Non
         assert seen["told"] == [0], "it scrolls sideways"
 
 
-def test_the_token_is_seen_by_nobody(browser: str, portal: PortalSite) -> None:
+def test_the_token_is_seen_by_nobody_and_keys_are_enough(browser: str, portal: PortalSite, tmp_path: Path) -> None:
     link = portal.link(portal.busy)
     token = link.partition("=")[2]
-    everywhere = f"[location.href, document.documentElement.outerHTML, document.cookie, JSON.stringify(localStorage)].join().includes('{token}')"
+    page = "[location.href, document.documentElement.outerHTML, document.cookie, JSON.stringify(localStorage)]"
+    everywhere = f"{page}.join().includes('{token}')"
     asked = f"performance.getEntriesByType('resource').some(one => one.name.includes('{token}'))"
-    steps = [*places(portal)["overview"], {"eval": "location.hash"}, {"eval": everywhere}, {"eval": asked}, {"eval": "history.length"}]
-    (seen,) = look(browser, [{"url": link, "now": portal.now, "steps": steps, **BRIGHT}])
-    assert seen["told"] == ["#/", False, False, 2]
+    shown = "[...document.querySelectorAll('button')].filter(one => one.checkVisibility()).length"
+    steps = [
+        *places(portal)["overview"], {"eval": "location.hash"}, {"eval": everywhere}, {"eval": asked},
+        {"eval": "history.length"}, {"press": ["Tab", "Enter"]}, {"eval": "document.activeElement.id"},
+        {"press": ["Tab", "Enter"]}, {"wait": "dialog input:focus"}, {"press": ["Escape"]},
+        {"eval": "document.querySelectorAll('dialog').length"},
+    ]  # fmt: skip
+    base, pdf = {"url": link, "now": portal.now, **BRIGHT}, str(tmp_path / "page.pdf")
+    paper = {**base, "steps": places(portal)["delivery"], "media": "print", "eval": shown, "pdf": pdf}
+    seen, printed = look(browser, [{**base, "steps": steps}, paper])
+    assert seen["told"] == ["#/", False, False, 2, "main", 0]
     assert (seen["foreign"], seen["failed"], seen["messages"]) == ([], [], [])
+    assert printed["value"] == 0, "there is nothing to press on paper"
 
 
-def test_a_session_that_is_no_good_says_so(browser: str, portal: PortalSite) -> None:
-    other = portal.token(portal.fresh)
+def test_a_session_that_is_no_good_says_so_and_so_does_a_page_without_script(browser: str, portal: PortalSite) -> None:
+    good = portal.token(portal.fresh)
     ended = {
-        "none": f"{portal.url}/portal",
-        "expired": f"{portal.url}/portal#token={portal.token(portal.fresh, ttl=1)}",
-        "foreign": f"{portal.url}/portal#token={other[:-8]}AAAAAAAA",
-        "not even a token": f"{portal.url}/portal#token=abc",
-        "revoked": portal.link(portal.fresh),
+        "session is over": portal.token(portal.fresh, ttl=1),
+        "link is not for this place": f"{good[:-8]}AAAAAAAA",
+        "session was ended": good,
+        "not for this place": "abc",
     }
     portal.fresh.delete("/v1/sessions")
     portal.whole.house.clock.at += timedelta(seconds=2)
-    jobs = [{"url": url, "now": portal.now, "steps": [{"wait": ".empty h1", "eval": TEXT}, {"eval": "sessionStorage.length", **shot(f"ended-{name}")}], **BRIGHT}
-            for name, url in ended.items()]  # fmt: skip
-    told = [seen["told"] for seen in look(browser, jobs)]
-    said = ["opened by a link", "session is over", "not for this place", "not for this place", "session was ended"]
-    for (text, kept), expected in zip(told, said, strict=True):
-        assert expected in text
-        assert kept == 0
-
-
-def test_without_a_script_it_says_what_is_needed(browser: str, portal: PortalSite) -> None:
-    job = {"url": f"{portal.url}/portal", "scripts": False, **BRIGHT}
-    (seen,) = look(browser, [{**job, "steps": [{"wait": "noscript h1:has-text('needs a script')"}, {"wait": "noscript a[href='/docs']"}]}])
-    assert seen["status"] == 200
+    first = {"wait": ".empty h1:has-text('opened by a link')", **shot("ended-none")}
+    steps = [
+        {"goto": f"#token={token}", "wait": f".empty h1:has-text('{words}')", "eval": KEPT, **shot(f"ended-{number}")}
+        for number, (words, token) in enumerate(ended.items())
+    ]
+    page = {"url": f"{portal.url}/portal", "now": portal.now, **BRIGHT}
+    said = [{"wait": "noscript h1:has-text('needs a script')"}, {"wait": "noscript a[href='/docs']"}]
+    seen, plain = look(browser, [{**page, "steps": [first, *steps]}, {**page, "scripts": False, "steps": said}])
+    assert seen["told"] == [0] * len(ended), "nothing is kept of a token that is no good"
+    assert plain["status"] == 200
 
 
 def test_an_endpoint_is_added_tested_rolled_disabled_enabled_and_deleted(browser: str, portal: PortalSite) -> None:
     admin = portal.whole.house.organisation("Acts")
-    address = portal.receiver.url("/acts")
-    secret = "document.querySelector('dialog .secret code').textContent"
+    shown = {"wait": "dialog .secret code", "eval": "document.querySelector('dialog .secret code').textContent"}
     steps = [
-        {"wait": ".empty.inline", **shot("empty")}, {"click": "button.main"}, {"fill": ["input[name=url]", address]},
+        {"wait": ".empty.inline", **shot("empty")}, press("Add an endpoint"),
+        {"fill": ["input[name=url]", portal.receiver.url("/acts")]},
         {"fill": ["input[name=description]", "<b>Acts</b>"], **shot("adding")}, {"press": ["Enter"]},
-        {"wait": "dialog .secret code", "eval": secret, **shot("secret")}, {"click": "dialog button[value=yes]"},
-        {"wait": ".endpoints .where", "eval": "document.querySelector('.facts').textContent"}, {"click": ".endpoints .where"},
-        {"wait": ".actions"}, {"click": ".actions button:text-is('Send me a test')"}, {"wait": "#said p"},
-        {"click": ".actions button:text-is('Roll the secret')"}, {"select": ["dialog select", "3600"]}, {"click": "dialog button[value=yes]"},
-        {"wait": "dialog .secret code", "eval": secret}, {"click": "dialog button[value=yes]"},
-        {"click": ".actions button:text-is('Disable')"}, {"click": "dialog button[value=yes]"}, {"wait": ".notice.stale", **shot("disabled")},
-        {"click": ".actions button:text-is('Enable it')"}, {"click": "dialog button[value=yes]"}, {"wait": ".actions button:text-is('Disable')"},
-        {"click": ".actions button:text-is('Delete')"}, {"click": "dialog button[value='']"}, {"wait": ".actions"},
-        {"click": ".actions button:text-is('Delete')"}, {"click": "dialog button[value=yes]"}, {"wait": ".empty.inline"},
+        {**shown, **shot("secret")}, YES,
+        {"wait": ".endpoints .where", "eval": "document.querySelector('.facts').textContent"},
+        {"click": ".endpoints .where"}, press("Send me a test"), {"wait": "#said p"},
+        press("Roll the secret"), {"select": ["dialog select", "3600"]}, YES, shown, YES,
+        press("Disable"), YES, {"wait": ".notice.stale", **shot("disabled")},
+        press("Enable it"), YES, {"wait": "button:text-is('Disable')"},
+        press("Delete"), NO, {"wait": ".actions"}, press("Delete"), YES, {"wait": ".empty.inline"},
     ]  # fmt: skip
     (seen,) = look(browser, [{"url": portal.link(admin), "now": portal.now, "steps": steps, **BRIGHT}])
     first, facts, second = seen["told"]
@@ -122,23 +137,24 @@ def test_an_endpoint_is_added_tested_rolled_disabled_enabled_and_deleted(browser
     assert first != second
     assert "<b>Acts</b>" in facts, "what a customer wrote is text, not markup"
     events = [one["event"] for one in portal.whole.house.entries(admin)]
-    for event in ("endpoint.registered", "endpoint.rolled", "endpoint.disabled", "endpoint.enabled", "endpoint.deleted"):
-        assert event in events
+    for event in ("registered", "rolled", "disabled", "enabled", "deleted"):
+        assert f"endpoint.{event}" in events
     assert admin.get("/v1/endpoints").json()["data"] == []
 
 
 def test_a_delivery_is_sent_again_and_lists_are_filtered(browser: str, portal: PortalSite) -> None:
     rows = "[...document.querySelectorAll('table.deliveries .state')].map(one => one.textContent)"
+    bodies = "[...document.querySelectorAll('details[open] pre.body')].map(one => one.textContent)"
+    only = "table.deliveries:not(:has(.state{}))"
     steps = [
-        *places(portal)["delivery"], {"click": ".actions button.main"}, {"click": "dialog button[value=yes]"}, {"wait": "#said p.good"},
-        {"eval": "document.querySelector('pre.body').textContent"}, {"eval": "document.querySelector('.exchange section + section pre.body').textContent"},
+        *places(portal)["delivery"], {"eval": bodies}, press("Send it again"), YES, {"wait": "#said p.good"},
         {"goto": "#/", "wait": "table.deliveries"}, {"select": ["select[aria-label=State]", "held"]},
-        {"wait": "table.deliveries:not(:has(.state.proven))", "eval": rows}, {"select": ["select[aria-label=State]", "delivered"]},
-        {"wait": "table.deliveries:not(:has(.state.stale))"}, {"click": "button:text-is('Show older ones')"},
+        {"wait": only.format(".proven"), "eval": rows}, {"select": ["select[aria-label=State]", "delivered"]},
+        {"wait": only.format(".stale")}, press("Show older ones"),
         {"wait": "table.deliveries tr:nth-child(30)", "eval": rows},
     ]  # fmt: skip
     (seen,) = look(browser, [{"url": portal.link(portal.busy), "now": portal.now, "steps": steps, **BRIGHT}])
-    request, response, held, delivered = seen["told"]
+    (request, response), held, delivered = seen["told"]
     assert "2026-117" in request
     assert "come back later" in response
     assert held == ["held"]
@@ -147,33 +163,13 @@ def test_a_delivery_is_sent_again_and_lists_are_filtered(browser: str, portal: P
     assert "delivery.replayed" in [one["event"] for one in portal.whole.house.entries(portal.busy)]
 
 
-def test_who_may_only_look_is_shown_no_way_to_change(browser: str, portal: PortalSite) -> None:
+def test_who_may_only_look_is_shown_no_way_to_change_until_another_token_comes(
+    browser: str, portal: PortalSite
+) -> None:
     looks = [one for one in PERMISSIONS if one not in {"endpoint.write", "delivery.replay", "payload.read"}]
     count = "document.querySelectorAll('button.main, .actions button:not(.quiet)').length"
-    jobs = [
-        {"url": portal.link(portal.busy, looks), "now": portal.now, "steps": [*steps, {"eval": count}], **BRIGHT}
-        for steps in places(portal).values()
-    ]
-    assert [seen["told"] for seen in look(browser, jobs)] == [[0], [0], [0]]
-
-
-def test_another_token_in_the_address_renews_the_session(browser: str, portal: PortalSite) -> None:
-    looks = [one for one in PERMISSIONS if one != "endpoint.write"]
-    renewed = portal.token(portal.busy)
-    steps = [
-        *places(portal)["overview"], {"eval": "document.querySelectorAll('button.main').length"},
-        {"goto": f"#token={renewed}", "wait": "button.main", "eval": "location.hash"},
-    ]  # fmt: skip
-    (seen,) = look(browser, [{"url": portal.link(portal.busy, looks), "now": portal.now, "steps": steps, **BRIGHT}])
-    assert seen["told"] == [0, "#/"]
-
-
-def test_it_works_by_keyboard_and_on_paper(browser: str, portal: PortalSite, tmp_path: Path) -> None:
-    shown = "[...document.querySelectorAll('button')].filter(one => one.checkVisibility()).length"
-    keys = [*places(portal)["overview"], {"press": ["Tab", "Enter"]}, {"eval": "document.activeElement.id"},
-            {"press": ["Tab", "Enter"]}, {"wait": "dialog input:focus"}, {"press": ["Escape"]}, {"eval": "document.querySelectorAll('dialog').length"}]  # fmt: skip
-    base = {"url": portal.link(portal.busy), "now": portal.now, **BRIGHT}
-    paper = {**base, "steps": places(portal)["endpoint"], "media": "print", "eval": shown, "pdf": str(tmp_path / "page.pdf")}
-    typed, printed = look(browser, [{**base, "steps": keys}, paper])
-    assert typed["told"] == ["main", 0]
-    assert printed["value"] == 0
+    steps = [step for place in places(portal).values() for step in (*place, {"eval": count})]
+    renewal = {"goto": f"#token={portal.token(portal.busy)}", "wait": "button.main", "eval": "location.hash"}
+    job = {"url": portal.link(portal.busy, looks), "now": portal.now, "steps": [*steps, renewal], **BRIGHT}
+    (seen,) = look(browser, [job])
+    assert seen["told"] == [0, 0, 0, "#/"]

@@ -33,13 +33,21 @@ def asked(case: dict[str, Any]) -> dict[str, Any]:
 
 def program(language: str, folder: Path) -> list[str]:
     """Return the command that runs an example, compiled where it must be; skip where the language is not installed."""
-    found = next(filter(None, map(shutil.which, {"ruby": ("ruby", "ruby3.1", "ruby3.3")}.get(language, (language,)))), None)
+    found = next(
+        filter(None, map(shutil.which, {"ruby": ("ruby", "ruby3.1", "ruby3.3")}.get(language, (language,)))), None
+    )
     if found is None:
         assert not os.environ.get("CI"), f"{language} is not installed, and in CI nothing is skipped"
         pytest.skip(f"{language} is not installed; `make test-deps` installs it")
     if language != "go":
         return [found, str(EXAMPLES / language / f"verify.{ {'ruby': 'rb'}.get(language, language) }")]
-    environment = {**os.environ, "GO111MODULE": "off", "GOCACHE": str(folder / "cache"), "GOFLAGS": "", "CGO_ENABLED": "0"}
+    environment = {
+        **os.environ,
+        "GO111MODULE": "off",
+        "GOCACHE": str(folder / "cache"),
+        "GOFLAGS": "",
+        "CGO_ENABLED": "0",
+    }
     built, source = folder / "verify", EXAMPLES / "go/verify.go"
     subprocess.run([found, "build", "-o", built, source], check=True, env=environment, timeout=300)
     return [str(built)]

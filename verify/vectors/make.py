@@ -19,18 +19,22 @@ CASES: list[dict[str, Any]] = []
 
 
 def b64(data: bytes) -> str:
+    """Return standard base64."""
     return base64.b64encode(data).decode()
 
 
 def v1(name: str, id_: str = "msg_1", at: str = str(NOW), body: bytes = BODY) -> str:
+    """Sign by a shared secret."""
     return "v1," + b64(hmac.digest(SECRETS[name], f"{id_}.{at}.".encode() + body, hashlib.sha256))
 
 
 def v1a(name: str, id_: str = "msg_1", at: str = str(NOW), body: bytes = BODY) -> str:
+    """Sign by a key pair."""
     return "v1a," + b64(Ed25519PrivateKey.from_private_bytes(SEEDS[name]).sign(f"{id_}.{at}.".encode() + body))
 
 
 def public(name: str) -> bytes:
+    """Return a public key."""
     return Ed25519PrivateKey.from_private_bytes(SEEDS[name]).public_key().public_bytes_raw()
 
 

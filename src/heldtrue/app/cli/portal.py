@@ -10,7 +10,9 @@ import typer
 from heldtrue.app.cli.session import Session, command
 from heldtrue.kernel.errors import SettingsError
 
-portal = typer.Typer(help="The page on which a customer looks after its endpoints and deliveries.", no_args_is_help=True)
+portal = typer.Typer(
+    help="The page on which a customer looks after its endpoints and deliveries.", no_args_is_help=True
+)
 
 LOOK = ("self.read", "endpoint.read", "delivery.read", "payload.read", "receipt.read")
 CHANGE = ("endpoint.write", "delivery.replay")
@@ -19,10 +21,14 @@ CHANGE = ("endpoint.write", "delivery.replay")
 @command(portal, "link")
 def link(
     session: Session,
-    subject: Annotated[str, typer.Option(help="Your own name for whoever will open it; it is in the audit log.")] = "portal",
+    subject: Annotated[
+        str, typer.Option(help="Your own name for whoever will open it; it is in the audit log.")
+    ] = "portal",
     minutes: Annotated[int, typer.Option(min=1, max=15, help="How long it works.")] = 15,
     *,
-    look_only: Annotated[bool, typer.Option("--look-only", help="It changes nothing, and sends nothing again.")] = False,
+    look_only: Annotated[
+        bool, typer.Option("--look-only", help="It changes nothing, and sends nothing again.")
+    ] = False,
     without_contents: Annotated[bool, typer.Option("--without-contents", help="It does not show payloads.")] = False,
     demo: Annotated[bool, typer.Option("--demo", help="For the sample company of `heldtrue demo`.")] = False,
 ) -> None:

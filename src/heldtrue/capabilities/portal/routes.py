@@ -35,7 +35,9 @@ class FilePath(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 def policy(embed_origins: Sequence[str]) -> str:
     """Return the page's content security policy: as of all pages, but the named origins may frame it."""
-    return HTML_POLICY.replace(NOT_FRAMED, f"frame-ancestors {' '.join(embed_origins)}" if embed_origins else NOT_FRAMED)
+    return HTML_POLICY.replace(
+        NOT_FRAMED, f"frame-ancestors {' '.join(embed_origins)}" if embed_origins else NOT_FRAMED
+    )
 
 
 def routes(embed_origins: Sequence[str]) -> list[Route]:

@@ -39,7 +39,8 @@ _COUNTS: LiteralString = """
   count(*) FILTER (WHERE became <> 'withdrawn') AS promised,
   count(*) FILTER (WHERE became = 'delivered') AS delivered,
   count(*) FILTER (WHERE became = 'delivered' AND arrived_by = 1) AS delivered_first_try,
-  count(*) FILTER (WHERE became = 'delivered' AND arrived_at <= created_at + interval '24 hours') AS delivered_within_24h,
+  count(*) FILTER (WHERE became = 'delivered' AND arrived_at <= created_at + interval '24 hours')
+    AS delivered_within_24h,
   count(*) FILTER (WHERE became = 'failed') AS failed,
   count(*) FILTER (WHERE became = 'failed' AND arrived_at IS NOT NULL) AS recovered,
   count(*) FILTER (WHERE became = 'held') AS held,

@@ -127,11 +127,11 @@ function actions(one, again) {
     button("Roll the secret", () => rolling(path)),
     enabled && button("Disable", async () => {
       const sure = await ask({ title: "Disable this endpoint?", text: "Nothing more is sent to it. What comes for it is kept, and can be sent when you enable it.", confirm: "Disable it" });
-      if (sure && (await attempt(() => post(`${path}/disable`), (told) => `Disabled. ${plural(told.deliveries, "delivery is", "deliveries are")} kept for it.`))) await again();
+      if (sure && (await attempt(() => post(`${path}/disable`), (told) => (told.deliveries ? `Disabled. ${plural(told.deliveries, "delivery is", "deliveries are")} kept for it.` : "Disabled. Nothing was on its way to it.")))) await again();
     }),
     button("Delete", async () => {
       const sure = await ask({ title: "Delete this endpoint?", text: "Its address and its secrets are forgotten for good, and what waits for it is not sent any more. Receipts stay.", confirm: "Delete it", kind: "bad" });
-      if (sure && (await attempt(() => remove(path), (told) => `Deleted. ${plural(told.deliveries, "delivery", "deliveries")} that waited ended here.`))) location.hash = "#/";
+      if (sure && (await attempt(() => remove(path), (told) => (told.deliveries ? `Deleted. ${plural(told.deliveries, "delivery", "deliveries")} that waited ended here.` : "Deleted. Nothing was on its way to it.")))) location.hash = "#/";
     }, { class: "quiet bad" }));
 }
 
@@ -153,7 +153,7 @@ async function enabling(path, again) {
     title: "Enable this endpoint?", text: "What comes from now on is sent to it again.", confirm: "Enable it",
     fields: [h("label", { class: "check-line" }, held, "Send what was kept for it, too")], read: () => ({ replay_held: held.checked }),
   });
-  if (given && (await attempt(() => post(`${path}/enable`, given), (told) => `Enabled. ${plural(told.replayed, "delivery is", "deliveries are")} on their way.`))) await again();
+  if (given && (await attempt(() => post(`${path}/enable`, given), (told) => (told.replayed ? `Enabled. ${plural(told.replayed, "delivery is", "deliveries are")} on the way.` : "Enabled.")))) await again();
 }
 
 async function rolling(path) {
