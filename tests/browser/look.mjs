@@ -24,6 +24,7 @@ for (const job of jobs) {
     locale: "en-GB",
   });
   const page = await context.newPage();
+  page.setDefaultTimeout(60_000);
   const messages = [];
   const foreign = [];
   const own = new URL(job.url).origin;
@@ -45,7 +46,7 @@ for (const job of jobs) {
   const result = { url: job.url, status: answer.status(), messages, foreign, failed, told: [] };
   for (const [number, step] of (job.steps ?? []).entries()) try {
     if (step.goto) await page.evaluate((hash) => { location.hash = hash; }, step.goto);
-    if (step.wait) await page.locator(step.wait).first().waitFor({ timeout: 20_000 });
+    if (step.wait) await page.locator(step.wait).first().waitFor();
     if (step.fill) await page.locator(step.fill[0]).fill(step.fill[1]);
     if (step.select) await page.locator(step.select[0]).selectOption(step.select[1]);
     if (step.click) await page.locator(step.click).first().click();
