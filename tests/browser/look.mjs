@@ -1,5 +1,6 @@
 // Look at pages with a real browser: read jobs as JSON from standard input, write what was seen as JSON to standard output.
-// A job: {url, width, height, scheme, media?, focus?, keys?, open?, click?, eval?, axe?, out?, pdf?}. Everything asked of another host is refused and reported.
+// A job: {url, width, height, scheme, media?, focus?, keys?, open?, click?, eval?, axe?, out?, pdf?, now?, scripts?, steps?}. Everything asked of
+// another host is refused and reported. `now` fixes the page's clock. A step: {wait?, click?, fill?: [selector, text], select?: [selector, value], press?, goto?, eval?, out?}.
 import { readFileSync } from "node:fs";
 import { chromium } from "playwright-core";
 import { AxeBuilder } from "@axe-core/playwright";
@@ -18,17 +19,23 @@ for (const job of jobs) {
     colorScheme: job.scheme,
     ignoreHTTPSErrors: job.insecure === true,
     bypassCSP: job.axe === true,
+    javaScriptEnabled: job.scripts !== false,
+    timezoneId: "UTC",
+    locale: "en-GB",
   });
   const page = await context.newPage();
+  page.setDefaultTimeout(60_000);
   const messages = [];
   const foreign = [];
   const own = new URL(job.url).origin;
+  page.on("pageerror", (error) => messages.push(String(error)));
   page.on("console", (message) => messages.push(message.text()));
   page.on("request", (request) => {
     if (!request.url().startsWith(own) && !request.url().startsWith("data:")) foreign.push(request.url());
   });
   const failed = [];
   page.on("response", (response) => { if (response.status() >= 400 && response.url() !== job.url) failed.push(response.url()); });
+  if (job.now) await page.clock.setFixedTime(job.now);
   const answer = await page.goto(job.url, { waitUntil: "load" });
   if (job.media) await page.emulateMedia({ media: job.media, colorScheme: job.scheme });
   if (job.focus) await page.locator(job.focus).first().focus();
@@ -36,7 +43,19 @@ for (const job of jobs) {
   if (job.open) await page.evaluate(() => document.querySelectorAll("details").forEach((one) => { one.open = true; }));
   await page.evaluate(() => document.fonts.ready.then(() => true));
   if (job.click) await page.locator(job.click).click({ force: true });
-  const result = { url: job.url, status: answer.status(), messages, foreign, failed };
+  const result = { url: job.url, status: answer.status(), messages, foreign, failed, told: [] };
+  for (const [number, step] of (job.steps ?? []).entries()) try {
+    if (step.goto) await page.evaluate((hash) => { location.hash = hash; }, step.goto);
+    if (step.wait) await page.locator(step.wait).first().waitFor();
+    if (step.fill) await page.locator(step.fill[0]).fill(step.fill[1]);
+    if (step.select) await page.locator(step.select[0]).selectOption(step.select[1]);
+    if (step.click) await page.locator(step.click).first().click();
+    for (const key of step.press ?? []) await page.keyboard.press(key);
+    if (step.eval) result.told.push(await page.evaluate(step.eval));
+    if (step.out) await page.screenshot({ path: step.out, fullPage: step.full !== false });
+  } catch (error) {
+    throw new Error(`step ${number}: ${error.message}\n${messages.join("\n")}\n${await page.locator("body").innerText()}`);
+  }
   if (job.eval) result.value = await page.evaluate(job.eval);
   if (job.axe) {
     const report = await new AxeBuilder({ page }).analyze();

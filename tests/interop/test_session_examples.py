@@ -101,6 +101,27 @@ def test_the_browser_example_refreshes_in_time_and_asks_once(
     }  # fmt: skip
 
 
+def test_the_command_line_makes_a_link_to_the_customers_page(instance: Instance, key_file: Path) -> None:
+    def link(*words: str) -> subprocess.CompletedProcess[str]:
+        given = ["--data-dir", instance.data, *words]
+        return subprocess.run([HELDTRUE, "portal", "link", *given], capture_output=True, text=True, check=False)
+
+    made = json.loads(link("--credential-file", str(key_file), "--look-only", "--without-contents", "--json").stdout)
+    page, _, token = made["url"].partition("#token=")
+    assert page == f"{instance.url}/portal"
+    assert instance.call("GET", "/portal").status == 200
+    assert instance.call("GET", "/v1/endpoints", key=token).status == 200
+    assert instance.call("GET", "/v1/payloads", key=token).status == 403
+    body = {"url": "https://192.0.2.1/in"}
+    assert instance.call("POST", "/v1/endpoints", body, key=token).status == 403
+    plain = link("--credential-file", str(key_file), "--minutes", "1")
+    assert "endpoint.write" not in made["permissions"]
+    assert plain.stdout.startswith(f"{page}#token=")
+    assert "until" in plain.stderr
+    refused = link("--demo")
+    assert (refused.returncode, "Run `heldtrue demo` first." in refused.stderr) == (2, True)
+
+
 def test_a_key_is_bound_by_the_command_line(instance: Instance, key_file: Path) -> None:
     def run(*words: str) -> Any:
         given = ["--data-dir", instance.data, "--credential-file", key_file, "--json"]

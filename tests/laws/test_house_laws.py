@@ -121,7 +121,7 @@ SECRETS = re.compile(
     r"|\bht_[sp]k_[a-z0-9]{1,16}_[0-9A-Za-z]{49}\b"
     r"|\bwhs(?:ec|k)_[A-Za-z0-9+/]{32,}"
 )
-PUBLISHED_EXAMPLES = {"docs/spec", "tests"}
+PUBLISHED_EXAMPLES = {"docs/spec", "tests", "verify/vectors"}
 """Worked examples carry keys that anybody may read; nothing runs with them."""
 
 

@@ -43,6 +43,8 @@ OPEN = {
     "GET /log/{generation}/tile/{path:path}": "the public log, earlier origins",
     "GET /metrics": "measurements, for the networks that the operator named",
     "GET /openapi.json": "the reference, for machines",
+    "GET /portal": "the customers' page: a frame without data, which asks the API with its reader's own session token",
+    "GET /portal/{file}": "its look and its script",
     "GET /problems": "the problem types",
     "GET /problems/{code}": "a problem type",
     "GET /readyz": "whether requests can be served",

@@ -90,9 +90,20 @@ async def engine(question: dict[str, Any]) -> dict[str, Any]:
                 answers.append(await asyncio.gather(*[run(opened, each) for each in job]))
             else:
                 answers.append(await run(opened, job))
-        why = {name: opened.about.missing.get(name) for name, stands in asked.plain().items() if stands and name in opened.about.missing}
+        why = {
+            name: opened.about.missing.get(name)
+            for name, stands in asked.plain().items()
+            if stands and name in opened.about.missing
+        }
     clear(question["jobs"])
-    return {"answers": answers, "missing": missing, "why": why, "seconds": round(time.monotonic() - begun, 3), "warm": round(warm, 3), "left": left()}
+    return {
+        "answers": answers,
+        "missing": missing,
+        "why": why,
+        "seconds": round(time.monotonic() - begun, 3),
+        "warm": round(warm, 3),
+        "left": left(),
+    }
 
 
 def image() -> Any:
@@ -178,7 +189,9 @@ def left(question: dict[str, Any] | None = None) -> dict[str, Any]:
     return {
         "adopted": adopted,
         "processes": [f"{p.pid} {p.name()}" for p in me.children(recursive=True)],
-        "mounts": [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if os.environ["TMPDIR"] in line],
+        "mounts": [
+            line for line in Path("/proc/self/mountinfo").read_text().splitlines() if os.environ["TMPDIR"] in line
+        ],
         "files": sorted(os.listdir(os.environ["TMPDIR"])),
         "groups": groups(),
         "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,

@@ -144,16 +144,48 @@ INTERFACE = [
     Probe(name="x32", theme="interfaces", stops=SECCOMP, ends=frozenset({"crashed"})),
     *rows("interfaces", "interrupt_80", "memory_file_executed", "rwx_two_views", stops=SECCOMP, forks=True),
     *rows("interfaces", "written_program", "host_program", "rwx_file", stops=SECCOMP | FILES, forks=True),
-    Probe(name="exec_as_root", theme="interfaces", stops=SECCOMP | FILES | {"user", "no_new_privs"}, bites="tester", forks=True),
-    *rows("interfaces", "rwx_anonymous", "rwx_later", "rwx_personality", "rwx_segment", stops=SECCOMP | {"mdwe"}, forks=True),
+    Probe(
+        name="exec_as_root",
+        theme="interfaces",
+        stops=SECCOMP | FILES | {"user", "no_new_privs"},
+        bites="tester",
+        forks=True,
+    ),
+    *rows(
+        "interfaces",
+        "rwx_anonymous",
+        "rwx_later",
+        "rwx_personality",
+        "rwx_segment",
+        stops=SECCOMP | {"mdwe"},
+        forks=True,
+    ),
     # what is not dumpable belongs to root in /proc, and root with its capabilities inspects it all the same
     Probe(name="rwx_proc_mem", theme="interfaces", stops=SECCOMP | FILES, tester=frozenset({"undumpable"}), forks=True),
-    Probe(name="rwx_ptrace", theme="interfaces", stops=SECCOMP | {"undumpable"}, beside=frozenset({"caps"}), forks=True),
-    Probe(name="terminal_injection", theme="interfaces", stops=SECCOMP | FILES, root=frozenset({"service_user"}), forks=True),
-    Probe(name="kill_another", theme="interfaces", stops=SECCOMP | {"pid", "landlock_scope"}, root=frozenset({"service_user"})),
+    Probe(
+        name="rwx_ptrace", theme="interfaces", stops=SECCOMP | {"undumpable"}, beside=frozenset({"caps"}), forks=True
+    ),
+    Probe(
+        name="terminal_injection",
+        theme="interfaces",
+        stops=SECCOMP | FILES,
+        root=frozenset({"service_user"}),
+        forks=True,
+    ),
+    Probe(
+        name="kill_another",
+        theme="interfaces",
+        stops=SECCOMP | {"pid", "landlock_scope"},
+        root=frozenset({"service_user"}),
+    ),
     Probe(name="host_name", theme="interfaces", stops=frozenset({"uts"})),
     # on a machine where the server is in no group of its own there is nothing to learn
-    Probe(name="host_control_group", theme="interfaces", stops=FILES | {"cgroup_ns"}, bites="both" if own_groups() else "nobody"),
+    Probe(
+        name="host_control_group",
+        theme="interfaces",
+        stops=FILES | {"cgroup_ns"},
+        bites="both" if own_groups() else "nobody",
+    ),
     Probe(name="shared_segment", theme="interfaces", stops=SECCOMP | {"ipc"}),
 ]
 TENANT = [

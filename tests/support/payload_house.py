@@ -141,6 +141,7 @@ def build_payload_house(
     objects: ObjectStore | None = None,
     log: Path | None = None,
     scanner: Scanner | None = None,
+    more: Sequence[Route] = (),
     **outgoing: Any,
 ) -> PayloadHouse:
     """Return *plain* with everything a payload needs, and a new organisation with its administrator."""
@@ -149,6 +150,7 @@ def build_payload_house(
     reach = Outgoing(allow=allow, ca_file=ca_file, **outgoing)
     house = plain.served(
         *payload_routes(store, limits or Limits(), reach, scanner),
+        *more,
         resolve_link=partial(receipts.resolve_link, database),
     )
     ports = house.ports

@@ -176,13 +176,13 @@ def link_tokens(whole: Whole, belongings: Belongings) -> dict[str, str]:
     return {"/v1/bundles/": links.bundle, "/v1/contents/": links.content}
 
 
-def engine_of(parts: Services) -> Engine:
+def engine_of(parts: Services, ca_file: Path | None = None) -> Engine:
     home = parts.ground.home
     worker = WorkerServices(
         database=parts.database, platform=home.platform, cache=parts.cache, clock=home.clock, entropy=parts.entropy,
         objects=parts.objects, signers=parts.signers, origin=ORIGIN, urls=parts.urls, plan=planner(parts.objects),
     )  # fmt: skip
-    return Engine(worker, Outgoing(allow=parts.allow, ca_file=None))
+    return Engine(worker, Outgoing(allow=parts.allow, ca_file=ca_file))
 
 
 def needs_key(route: Route) -> bool:

@@ -21,6 +21,38 @@ _REQUEST_LINE = re.compile(rb"[A-Z]+ \S+ HTTP/[0-9.]+")
 class WebhookRefusedError(DoesNotHoldError):
     """The message must not be acted on: answer it with 400, and look at nothing in it."""
 
+    code = "refused"
+
+
+class MalformedWebhookError(WebhookRefusedError):
+    """A header is missing or unreadable, or the signed body is no event: it is no webhook."""
+
+    code = "malformed"
+
+
+class ForgedWebhookError(WebhookRefusedError):
+    """No signature holds: id, time or body was changed, or a secret signed that you do not know."""
+
+    code = "forged"
+
+
+class StaleWebhookError(WebhookRefusedError):
+    """The message is older than the tolerance; where genuine ones are refused, look at this machine's clock."""
+
+    code = "stale"
+
+
+class EarlyWebhookError(WebhookRefusedError):
+    """The message is dated beyond the tolerance in the future; look at this machine's clock."""
+
+    code = "early"
+
+
+class ReplayedWebhookError(WebhookRefusedError):
+    """This very message was accepted before; whoever sent it again has copied it."""
+
+    code = "replayed"
+
 
 def verify(
     headers: Mapping[str, str],
@@ -33,9 +65,20 @@ def verify(
 
     *headers* are looked up without regard to case. *secrets* are what the sender gave: `whsec_…` shared secrets and
     `whpk_…` public keys; while they rotate, give both. *now* is in unix seconds and by default the present.
-    Remember each `webhook-id` for twice the tolerance and drop repetitions: a replay within it has a good signature.
+    A message that is sent again within the tolerance has a good signature: use `receiver.WebhookVerifier`, which
+    remembers what was accepted.
     """
-    keys = [parse_secret(secret) for secret in secrets]
+    return open_message(headers, body, [parse_secret(secret) for secret in secrets], tolerance, now)[1]
+
+
+def open_message(
+    headers: Mapping[str, str],
+    body: bytes,
+    keys: Sequence[tuple[str, bytes]],
+    tolerance: int = TOLERANCE,
+    now: float | None = None,
+) -> tuple[Message, JsonObject]:
+    """Return a message and its event once signature, time and shape hold, judged in this order."""
     try:
         message = Message.read(headers, body)
         message.require_signature(keys)
@@ -43,9 +86,11 @@ def verify(
         event = parse_object(body)
         text_in(event, "type")
         text_in(event, "timestamp")
+    except WebhookRefusedError:
+        raise
     except (MalformedError, DoesNotHoldError) as error:
-        raise WebhookRefusedError(str(error)) from error
-    return event
+        raise MalformedWebhookError(str(error)) from error
+    return message, event
 
 
 def parse_secret(text: str) -> tuple[str, bytes]:
@@ -80,7 +125,7 @@ class Message:
             if not found.get(name):
                 raise MalformedError(f"The header {name} is missing.")
         id_, timestamp = found["webhook-id"], found["webhook-timestamp"]
-        if "." in id_ or not re.fullmatch(r"[0-9]{1,12}", timestamp):
+        if "." in id_ or not re.fullmatch(r"[1-9][0-9]{0,11}", timestamp):
             raise MalformedError('The webhook-id has a ".", or the webhook-timestamp is not in unix seconds.')
         pairs = (signature.partition(",") for signature in found["webhook-signature"].split())
         return cls(id_, int(timestamp), tuple((version, value) for version, _, value in pairs), body)
@@ -99,15 +144,15 @@ class Message:
                 expected = hmac.digest(key, message, hashlib.sha256) if kind == "v1" else b""
                 if hmac.compare_digest(value, expected) if kind == "v1" else signature_holds(key, value, message):
                     return version
-        raise DoesNotHoldError("No signature holds: id, time or body was changed, or another secret signed.")
+        raise ForgedWebhookError("No signature holds: id, time or body was changed, or another secret signed.")
 
     def require_time(self, now: float, tolerance: int) -> None:
         """Return if the message is neither older than *tolerance* nor that far ahead."""
         age = now - self.timestamp
         if age > tolerance:
-            raise DoesNotHoldError(f"The message is stale: it was sent {age:.0f} s ago, {tolerance} s are accepted.")
+            raise StaleWebhookError(f"The message is stale: it was sent {age:.0f} s ago, {tolerance} s are accepted.")
         if age < -tolerance:
-            raise DoesNotHoldError(f"The message is dated {-age:.0f} s in the future.")
+            raise EarlyWebhookError(f"The message is dated {-age:.0f} s in the future.")
 
 
 @dataclass

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from heldtrue.app import boot, clockmark, instance, listener
 from heldtrue.app.doctor_edge import examine_edge
+from heldtrue.app.doctor_mail import examine_mail
 from heldtrue.app.doctor_scanning import examine_scanning
 from heldtrue.app.doctor_transforms import examine_transforms
-from heldtrue.app.doctor_mail import examine_mail
 from heldtrue.app.findings import Finding, Level
 from heldtrue.app.instance import DataDir, Identity
 from heldtrue.app.maintenance import settings_of

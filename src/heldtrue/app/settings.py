@@ -16,6 +16,7 @@ import msgspec
 from heldtrue.app.settings_edge import Edge, host_and_port
 from heldtrue.app.settings_leaks import Leaks
 from heldtrue.app.settings_mail import Mail
+from heldtrue.app.settings_portal import Portal
 from heldtrue.app.settings_scanning import Scan
 from heldtrue.app.settings_transforms import Transforms
 from heldtrue.kernel.errors import SettingsError
@@ -91,6 +92,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     scan: Scan = Scan()
     mail: Mail = Mail()
     transforms: Transforms = Transforms()
+    portal: Portal = Portal()
 
     def __post_init__(self) -> None:
         parse_listen(self.listen)

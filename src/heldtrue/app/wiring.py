@@ -36,8 +36,10 @@ from heldtrue.capabilities.ledger.routes import routes as ledger_routes
 from heldtrue.capabilities.mail.routes import MailRoutes
 from heldtrue.capabilities.mail.routes import routes as mail_routes
 from heldtrue.capabilities.outputs.routes import routes as output_routes
+from heldtrue.capabilities.portal.routes import routes as portal_routes
 from heldtrue.capabilities.probe.actions import ProbeServices
 from heldtrue.capabilities.probe.routes import routes as probe_routes
+from heldtrue.capabilities.promises.routes import ROUTES as PROMISES
 from heldtrue.capabilities.receipts import actions as receipts
 from heldtrue.capabilities.receipts.routes import ReceiptServices
 from heldtrue.capabilities.receipts.routes import routes as receipt_routes
@@ -91,6 +93,8 @@ def table(parts: Services) -> list[Route]:
             )
         ),
         *mail_routes(MailRoutes(domain=mail_domain(settings.mail))),
+        *PROMISES,
+        *portal_routes(settings.portal.embed_origins),
         *ledger_routes(parts.ground.home.data.log),
         *keystore_routes(parts.database, parts.ground.home.clock),
         *upstream_routes(parts.ground.home.platform),

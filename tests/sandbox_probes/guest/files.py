@@ -16,7 +16,13 @@ def text_of(path):
 def read_host_file(k, c):
     """Read a file of the host, straight or round about."""
     up = "../" * 12 + c["secret"].lstrip("/")
-    ways = [c["secret"], up, "/proc/self/root" + c["secret"], "/proc/1/root" + c["secret"], f"/proc/{c['server']}/root" + c["secret"]]
+    ways = [
+        c["secret"],
+        up,
+        "/proc/self/root" + c["secret"],
+        "/proc/1/root" + c["secret"],
+        f"/proc/{c['server']}/root" + c["secret"],
+    ]
     return by_any(*[lambda way=way: text_of(way) == c["file"] for way in ways])
 
 

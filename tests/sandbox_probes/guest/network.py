@@ -109,5 +109,3 @@ def raw_socket(k, c):
         return made(socket.AF_INET, 1)
 
     return by_any(lambda: made(socket.AF_INET, 1), lambda: made(socket.AF_PACKET, 0), lambda: in_child(nested))
-
-

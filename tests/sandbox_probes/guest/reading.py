@@ -23,12 +23,18 @@ def own_environment(k, c):
         low, high = k.libc.getauxval(25), k.libc.getauxval(31)
         return canary in ctypes.string_at(low, high - low)
 
-    return by_any(lambda: canary in b"".join(os.environb.values()), stack, lambda: found_in("/proc/self/environ", c["environment"]))
+    return by_any(
+        lambda: canary in b"".join(os.environb.values()),
+        stack,
+        lambda: found_in("/proc/self/environ", c["environment"]),
+    )
 
 
 def server_environment(k, c):
     """Read the environment of the server, or of the one who started this process, from /proc."""
-    return by_any(*[lambda pid=pid: found_in(f"/proc/{pid}/environ", c["environment"]) for pid in (c["server"], os.getppid(), 1)])
+    return by_any(
+        *[lambda pid=pid: found_in(f"/proc/{pid}/environ", c["environment"]) for pid in (c["server"], os.getppid(), 1)]
+    )
 
 
 def first_process(k, c):

@@ -92,7 +92,9 @@ def stay(k, c):
         listener.listen(1)
     except OSError:
         listener = None
-    while time.monotonic() < end and not any(os.path.exists(os.path.join(place, c["mark"] + "-seen")) for place in places(c)):
+    while time.monotonic() < end and not any(
+        os.path.exists(os.path.join(place, c["mark"] + "-seen")) for place in places(c)
+    ):
         time.sleep(0.01)
     return [begun, time.monotonic(), listener is not None]
 

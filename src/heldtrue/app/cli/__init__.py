@@ -24,6 +24,7 @@ THIN = {
     "transforms": "transforms",
     "flows": "transforms",
     "addresses": "mail",
+    "portal": "portal",
 }
 """Groups of commands that only talk to an instance, and their modules: they start without loading the server."""
 

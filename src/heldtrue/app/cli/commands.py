@@ -19,6 +19,7 @@ from heldtrue.app.cli.endpoints import endpoints
 from heldtrue.app.cli.log import log
 from heldtrue.app.cli.mail import addresses, mail
 from heldtrue.app.cli.payloads import payloads
+from heldtrue.app.cli.portal import portal
 from heldtrue.app.cli.probe import probe
 from heldtrue.app.cli.registers import keys, orgs
 from heldtrue.app.cli.session import Session, command
@@ -44,6 +45,7 @@ for name, group in (
     ("deliveries", deliveries),
     ("transforms", transforms),
     ("flows", flows),
+    ("portal", portal),
     ("log", log),
     ("claims", claims),
 ):

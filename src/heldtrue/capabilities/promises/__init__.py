@@ -1,0 +1,1 @@
+"""What was promised to be delivered, what arrived, and how endpoints answer."""
