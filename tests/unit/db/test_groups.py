@@ -15,13 +15,13 @@ PATIENT = GroupLimits(group=1000, waiting=1000, within=60.0)
 
 
 class RefusedError(UnavailableError):
-    """Not begun."""
+    """It was not begun and never will be; send it again."""
 
     code = "test-refused"
 
 
 class UnsureError(UnavailableError):
-    """Perhaps done."""
+    """It was perhaps done after all; look before you send it again."""
 
     code = "test-unsure"
 

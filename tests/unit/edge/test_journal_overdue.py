@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -13,7 +13,7 @@ import pytest
 
 from heldtrue.capabilities.edge import journal
 from heldtrue.capabilities.edge.journal import Journal, JournalUnavailableError
-from heldtrue.capabilities.edge.served import Place, Served
+from heldtrue.capabilities.edge.served import Served
 from heldtrue.kernel.ids import KeyId, TenantId
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -25,12 +25,15 @@ class Hanging(Journal):
 
     def __init__(self) -> None:
         super().__init__(*cast("tuple[Any, ...]", (None,) * 5))
+        self.begun = threading.Event()
         self.let_go = threading.Event()
         self.committed: set[str] = set()
 
-    def _commit(self, places: Mapping[Place, Sequence[Served]]) -> None:
+    def _commit(self, many: Sequence[Served]) -> Sequence[None]:
+        self.begun.set()
         assert self.let_go.wait(20)
-        self.committed |= {served.request for batch in places.values() for served in batch}
+        self.committed |= {served.request for served in many}
+        return [None] * len(many)
 
 
 def a_request(name: str) -> Served:
@@ -52,8 +55,7 @@ def test_a_request_that_joins_an_overdue_group_is_not_answered_unrecorded(monkey
     async def scene() -> tuple[list[str | None], set[str]]:
         kept = Hanging()
         first = asyncio.create_task(outcome(kept, "first"))
-        while not kept._waiting or kept._groups:
-            await asyncio.sleep(0)  # until the thread has taken it up
+        assert await asyncio.to_thread(kept.begun.wait, 20)
         second = asyncio.create_task(outcome(kept, "second"))
         answers = [await first, await second]
         third = asyncio.create_task(outcome(kept, "third"))

@@ -68,7 +68,7 @@ class Admission:
     def headers(self) -> tuple[tuple[str, str], ...]:
         """Return `ratelimit-policy` and `ratelimit`, and `retry-after` where refused."""
         now = self._monotonic()
-        policy = self._policy or policy_of([(lease.name, lease.rate) for lease in self._leases])
+        policy = self._policy or policy_of(tuple([(lease.name, lease.rate) for lease in self._leases]))
         self._policy = policy
         left = ", ".join([lease.told(now) for lease in self._leases])
         if not left:
