@@ -38,7 +38,7 @@ def list_deliveries(
             endpoint_id=endpoint,
             state=state,
             event_type=event_type,
-        ),  # fmt: skip
+        ),
         ["id", "event_type", "payload_id", "endpoint_id", "state", "attempts", "due_at"],
         empty="No delivery yet.",
     )
