@@ -185,8 +185,15 @@ def _judge_profile(value: object, depth: int) -> None:
         for name, member in cast("dict[object, object]", value).items():
             if type(name) is not str or not name.isascii():
                 raise NotCanonicalError("names in a log entry are ASCII")
-            if member is not None and type(member) is not str:  # what most members are, without a call for each
-                _judge_profile(member, depth + 1)
+            kind = type(member)  # what most members are, without a call for each
+            if (
+                kind is str
+                or kind is bool
+                or member is None
+                or (kind is int and abs(cast("int", member)) <= MAX_INTEGER)
+            ):
+                continue
+            _judge_profile(member, depth + 1)
     elif isinstance(value, (list, tuple)):
         _judge_depth(depth + 1)
         for item in cast("list[object] | tuple[object, ...]", value):
