@@ -168,4 +168,3 @@ def address_space() -> int:
 
 
 _MAPPED = [512 << 20]
-
