@@ -10,7 +10,7 @@ from probe_outside import Outside, Runner
 from probe_table import ALL, PROBES, Probe, in_force
 
 SMALL = frozenset({"empty_env", "close_fds", "uts", "single_use", "rlimits"})
-"""Layers that are the only ones against some probe, and have nothing to do with one another: one engine goes without them all."""
+"""Layers each of which is the only one against some probe, and that have nothing to do with one another."""
 ALONE, WITHOUT, EVERY = "only this one on", "only these off", "all on"
 
 
@@ -62,8 +62,8 @@ def alone(probe: Probe, layer: str) -> tuple[frozenset[str], frozenset[str]]:
 def plan(probes: list[Probe] = PROBES) -> list[Trial]:
     """Return the engines of the law.
 
-    All layers: every probe is stopped. All but the single layer that stops it: it escapes. For those that several layers stop:
-    all of these off, it escapes; one of them on, it is stopped; and many probes share an engine in which that holds for each.
+    All layers: every probe is stopped. All but the one layer that stops it: it escapes. Where several
+    stop it: all of these off, it escapes; one of them on, it is stopped. Many probes share an engine in which that holds.
     """
     every = Trial(ALL)
     exact = [Trial(ALL - SMALL), Trial(ALL - {"mount"}), Trial(ALL - {"seccomp"})]
@@ -72,14 +72,19 @@ def plan(probes: list[Probe] = PROBES) -> list[Trial]:
         every.cells.append(Cell(probe, EVERY, ALL))
         if not probe.possible:
             continue
-        wanted += [(Cell(probe, ALONE, need & probe.layers), need, never) for need, never in (alone(probe, layer) for layer in sorted(probe.layers))]
+        wanted += [
+            (Cell(probe, ALONE, need & probe.layers), need, never)
+            for need, never in (alone(probe, layer) for layer in sorted(probe.layers))
+        ]
         if len(probe.layers) == 1:
             trial = next(trial for trial in exact if not trial.stand & probe.layers)
             trial.cells.append(Cell(probe, WITHOUT, probe.layers))
         else:
             wanted.append((Cell(probe, WITHOUT, probe.layers), probe.beside, probe.layers | hindrance(probe)))
     shared: list[Trial] = []
-    for cell, need, never in sorted(wanted, key=lambda each: (-len(each[2]), -len(each[1]), str(each[0]), each[0].probe.name)):
+    for cell, need, never in sorted(
+        wanted, key=lambda each: (-len(each[2]), -len(each[1]), str(each[0]), each[0].probe.name)
+    ):
         place(shared, cell, need, never)
     return [trial for trial in (every, *exact, *shared) if trial.cells]
 
@@ -122,14 +127,22 @@ class Lane:
         for number, cell in enumerate(trial.cells):
             jobs += self.jobs(cell, number)
         report = self.runner.ask({"do": "engine", "layers": {name: name in trial.stand for name in ALL}, "jobs": jobs})
-        report["answers"] = [answer for job, answer in zip(jobs, report["answers"], strict=True) if not job.get("first")]
+        report["answers"] = [
+            answer for job, answer in zip(jobs, report["answers"], strict=True) if not job.get("first")
+        ]
         return report
 
     def jobs(self, cell: Cell, number: int) -> list[dict[str, Any]]:
         """Return the runs of one cell: the probe's, and before it the one that it depends on."""
         probe = cell.probe
         patience = {"patience": 0.0 if cell.escapes else probe.patient}
-        context = {**self.runner.base, **patience, **probe.context, "mark": f"hp{number}-{self.outside.canary[:8]}", "key": self.outside.key + 1}
+        context = {
+            **self.runner.base,
+            **patience,
+            **probe.context,
+            "mark": f"hp{number}-{self.outside.canary[:8]}",
+            "key": self.outside.key + 1,
+        }
         made = {"code": probe.code(), "limits": probe.limits, "mark": context["mark"]}
         runs = [{**made, "context": {**context, "attack": probe.name}}]
         if probe.survives:
@@ -140,13 +153,15 @@ class Lane:
 
 
 def verdict(probe: Probe, answer: dict[str, Any]) -> tuple[bool, str]:
-    """Return whether the probe escaped, and what it said; raise when it neither escaped nor was stopped in an orderly way."""
+    """Return whether the probe escaped, and what it said; raise when it did neither that nor was refused orderly."""
     said = answer["value"]
     if probe.survives:
         return answer["alive"] > 0, f"{answer['alive']} processes are left; {said}"
     if isinstance(said, dict) and "got" in said:
         got = said["got"]
-        return (bool(got) and (not isinstance(got, int) or got >= probe.reached)), f"{got!r} {said['why'] or ''}".strip()
+        return (
+            bool(got) and (not isinstance(got, int) or got >= probe.reached)
+        ), f"{got!r} {said['why'] or ''}".strip()
     if answer["outcome"] in probe.ends:
         return False, answer["outcome"]
     raise AssertionError(f"{probe} is broken: {answer['outcome']}: {answer['error']}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,19 +13,11 @@ Tried = list[tuple[Cell, Trial, dict[str, Any], dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
-def lanes() -> Generator[list[Lane]]:
-    """Two runners, each with an outside of its own."""
-    first = Lane.open()
-    second = Lane.open(beside=first)
-    yield [first, second]
-    second.close()
-    first.close()
-
-
-@pytest.fixture(scope="module")
 def tried(lanes: list[Lane]) -> dict[str, Tried]:
     """Every cell of the law, tried once: probe → what came of it."""
-    trials = sorted(plan(), key=lambda trial: ("deaf" in [cell.probe.name for cell in trial.cells], len(trial.cells)), reverse=True)
+    trials = sorted(
+        plan(), key=lambda trial: ("deaf" in [cell.probe.name for cell in trial.cells], len(trial.cells)), reverse=True
+    )
     free = list(lanes)
 
     def work(trial: Trial) -> dict[str, Any]:
@@ -46,7 +37,9 @@ def tried(lanes: list[Lane]) -> dict[str, Tried]:
 
 
 @pytest.mark.parametrize("probe", PROBES, ids=str)
-def test_any_single_layer_of_the_table_stops_the_probe_and_without_them_it_escapes(probe: Probe, tried: dict[str, Tried]) -> None:
+def test_any_single_layer_of_the_table_stops_the_probe_and_without_them_it_escapes(
+    probe: Probe, tried: dict[str, Tried]
+) -> None:
     wrong: list[str] = []
     for cell, trial, report, answer in tried[probe.name]:
         lost = cell.layers & (set(report["missing"]) | set(report["why"]))

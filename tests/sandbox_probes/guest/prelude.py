@@ -1,7 +1,7 @@
 """What every hostile transform begins with: system calls by number, and executable memory by hook or by crook.
 
-This text is put in front of each of the other sources in this folder, and the whole is handed to the sandbox as a tenant's code. The
-numbers and the machine code are those of x86-64.
+This text is put in front of each of the other sources in this folder, and the whole is handed to the sandbox as a
+tenant's code. The numbers and the machine code are those of x86-64.
 """
 
 import contextlib
@@ -127,7 +127,9 @@ def tiny_program(k):
     header += (1).to_bytes(4, "little") + (start + 120).to_bytes(8, "little") + (64).to_bytes(8, "little")
     header += bytes(12) + b"".join(n.to_bytes(2, "little") for n in (64, 56, 1, 0, 0, 0))
     segment = (1).to_bytes(4, "little") + (5).to_bytes(4, "little") + bytes(8)
-    segment += start.to_bytes(8, "little") * 2 + (120 + len(code)).to_bytes(8, "little") * 2 + (4096).to_bytes(8, "little")
+    segment += (
+        start.to_bytes(8, "little") * 2 + (120 + len(code)).to_bytes(8, "little") * 2 + (4096).to_bytes(8, "little")
+    )
     return header + segment + code
 
 

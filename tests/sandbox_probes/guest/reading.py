@@ -1,7 +1,5 @@
 """Attacks on what the server knows: its environment, its memory, its descriptors."""
 
-# ruff: noqa: F821 — the names of prelude.py, which stands before it
-
 import ctypes
 import os
 
@@ -23,16 +21,22 @@ def own_environment(k, c):
         low, high = k.libc.getauxval(25), k.libc.getauxval(31)
         return canary in ctypes.string_at(low, high - low)
 
-    return by_any(lambda: canary in b"".join(os.environb.values()), stack, lambda: found_in("/proc/self/environ", c["environment"]))
+    return by_any(
+        lambda: canary in b"".join(os.environb.values()),
+        stack,
+        lambda: found_in("/proc/self/environ", c["environment"]),
+    )
 
 
 def server_environment(k, c):
     """Read the environment of the server, or of the one who started this process, from /proc."""
-    return by_any(*[lambda pid=pid: found_in(f"/proc/{pid}/environ", c["environment"]) for pid in (c["server"], os.getppid(), 1)])
+    return by_any(
+        *[lambda pid=pid: found_in(f"/proc/{pid}/environ", c["environment"]) for pid in (c["server"], os.getppid(), 1)]
+    )
 
 
 def first_process(k, c):
-    """Read anything that process 1 keeps: it started everything here, or (in a namespace with its own /proc) this very jail."""
+    """Read anything that process 1 keeps: the first of the machine, or of this very jail."""
 
     def size_of(name):
         with open(f"/proc/1/{name}", "rb") as file:
