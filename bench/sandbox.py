@@ -69,7 +69,7 @@ def _job(code: bytes = CODE) -> Job:
 
 
 def _cold(image: Image) -> tuple[float, float]:
-    """Return milliseconds until walls stand around a child of a warm zygote, and from its kill to the last trace gone."""
+    """Return milliseconds until walls stand around a child of a warm zygote, and from its kill until it is gone."""
     zygote = Zygote(image, ALL)
     starts, ends = [], []
     try:

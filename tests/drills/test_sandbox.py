@@ -175,6 +175,20 @@ def test_what_goes_beyond_its_limits_ends_with_a_word_for_it(
     assert result.error
 
 
+@pytest.mark.parametrize(
+    ("language", "code"),
+    [
+        ("python", "def transform(p, c):\n    for _ in range(2000): print('y' * 1000)"),
+        ("javascript", "function transform() { for (let n = 0; n < 2000; n++) console.log('y'.repeat(1000)); }"),
+    ],
+    ids=["python", "javascript"],
+)
+def test_logs_beyond_their_limit_are_cut_and_the_run_goes_on(engine: Engine, language: Language, code: str) -> None:
+    result = run(engine, code, language)
+    assert (result.outcome, result.logs_cut) == ("ok", True)
+    assert 60_000 < sum(len(line) for line in result.logs) <= AMPLE.log_bytes
+
+
 def test_a_run_sees_an_empty_world(engine: Engine) -> None:
     code = """
 import os, ctypes

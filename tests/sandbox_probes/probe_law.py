@@ -10,7 +10,7 @@ from probe_outside import Outside, Runner
 from probe_table import ALL, PROBES, Probe, in_force
 
 SMALL = frozenset({"empty_env", "close_fds", "uts", "single_use", "rlimits"})
-"""Layers that are the only ones against some probe, and have nothing to do with one another: one engine goes without them all."""
+"""Layers each of which is the only one against some probe, and that have nothing to do with one another."""
 ALONE, WITHOUT, EVERY = "only this one on", "only these off", "all on"
 
 
@@ -62,8 +62,8 @@ def alone(probe: Probe, layer: str) -> tuple[frozenset[str], frozenset[str]]:
 def plan(probes: list[Probe] = PROBES) -> list[Trial]:
     """Return the engines of the law.
 
-    All layers: every probe is stopped. All but the single layer that stops it: it escapes. For those that several layers stop:
-    all of these off, it escapes; one of them on, it is stopped; and many probes share an engine in which that holds for each.
+    All layers: every probe is stopped. All but the one layer that stops it: it escapes. Where several
+    stop it: all of these off, it escapes; one of them on, it is stopped. Many probes share an engine in which that holds.
     """
     every = Trial(ALL)
     exact = [Trial(ALL - SMALL), Trial(ALL - {"mount"}), Trial(ALL - {"seccomp"})]
@@ -153,7 +153,7 @@ class Lane:
 
 
 def verdict(probe: Probe, answer: dict[str, Any]) -> tuple[bool, str]:
-    """Return whether the probe escaped, and what it said; raise when it neither escaped nor was stopped in an orderly way."""
+    """Return whether the probe escaped, and what it said; raise when it did neither that nor was refused orderly."""
     said = answer["value"]
     if probe.survives:
         return answer["alive"] > 0, f"{answer['alive']} processes are left; {said}"

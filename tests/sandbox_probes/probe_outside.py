@@ -1,4 +1,4 @@
-"""What lies outside the sandbox for the attacks to reach: real listeners, files, a process, a terminal, a shared segment; each says a canary."""
+"""What lies outside for the attacks to reach: real listeners, files, a process, a terminal, a shared segment."""
 
 from __future__ import annotations
 
@@ -165,17 +165,26 @@ class Outside:
 
 
 class Runner:
-    """A process of its own that runs jobs in engines, as the server would: it holds the canaries of environment, memory and descriptor."""
+    """A process that runs jobs in engines as the server does; its environment, memory and descriptors have canaries."""
 
     def __init__(self, outside: Outside, images: Path) -> None:
         self.outside = outside
         environment = {
-            "PATH": "/usr/bin:/bin", "TMPDIR": str(outside.temporary), "CANARY": "environment " + outside.canary, "IMAGES": str(images),
-        }  # fmt: skip
+            "PATH": "/usr/bin:/bin",
+            "TMPDIR": str(outside.temporary),
+            "CANARY": "environment " + outside.canary,
+            "IMAGES": str(images),
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+        }
         self.process = subprocess.Popen(
-            [sys.executable, HERE / "probe_runner.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env=environment, pass_fds=[outside.descriptor], start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, HERE / "probe_runner.py"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+            pass_fds=[outside.descriptor],
+            start_new_session=True,
+        )
         self.lock = threading.Lock()
         self.base = {**outside.context(), **self.ask({"do": "introduce", "memory": ("memory " + outside.canary)[::-1]})}
 

@@ -1,4 +1,4 @@
-"""The process that the probes attack: it answers one JSON question a line by running jobs bare or in an engine, and tells what is left."""
+"""The process that the probes attack: it runs jobs in an engine, and tells what is left of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import os
 import resource
 import signal
 import sys
-import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -31,43 +30,6 @@ def introduce(question: dict[str, Any]) -> dict[str, Any]:
     LIBC.prctl(SUBREAPER, 1, 0, 0, 0)
     image()
     return {"server": os.getpid(), "address": ctypes.addressof(canary)}
-
-
-# ------------------------------------------------------------------------------------------ without any wall
-
-
-def bare(question: dict[str, Any]) -> list[dict[str, Any]]:
-    """Run each source in an ordinary child of ours; say what it returned, or how it ended."""
-    return [bare_one(job) for job in question["jobs"]]
-
-
-def bare_one(job: dict[str, Any]) -> dict[str, Any]:
-    """Run one source in an ordinary child, in a directory of its own."""
-    into, out = os.pipe()
-    with tempfile.TemporaryDirectory() as place:
-        sys.stdout.flush()
-        child = os.fork()
-        if child == 0:
-            try:
-                resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-                null = os.open("/dev/null", os.O_RDWR)
-                os.dup2(null, 0)
-                os.dup2(null, 1)
-                os.chdir(place)
-                names: dict[str, Any] = {}
-                exec(compile(job["code"], "transform", "exec"), names)
-                os.write(out, json.dumps(names["transform"]({}, job["context"])).encode())
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(0)
-        os.close(out)
-        with os.fdopen(into, "rb") as answer:
-            said = answer.read()
-        _, status = os.waitpid(child, 0)
-    if not said:
-        return {"outcome": "crashed", "value": None, "error": f"status {os.waitstatus_to_exitcode(status)}"}
-    return {"outcome": "ok", "value": json.loads(said), "error": None}
 
 
 # ------------------------------------------------------------------------------------------ within the walls
@@ -120,19 +82,31 @@ async def run(opened: Any, job: dict[str, Any]) -> dict[str, Any]:
     from heldtrue.sandbox.jobs import Job, JobFile, RunLimits
 
     made = Job(
-        tenant=job.get("tenant", "tenant-a"), language=job.get("language", "python"), code=job["code"].encode(),
-        payload=JobFile(None, "application/json", b"{}"), meta={"id": "p", "source": "http", "received_at": "2026-01-01T00:00:00Z", "envelope": None},
-        context=job["context"], limits=RunLimits(**job.get("limits", {})),
-    )  # fmt: skip
+        tenant=job.get("tenant", "tenant-a"),
+        language=job.get("language", "python"),
+        code=job["code"].encode(),
+        payload=JobFile(None, "application/json", b"{}"),
+        meta={"id": "p", "source": "http", "received_at": "2026-01-01T00:00:00Z", "envelope": None},
+        context=job["context"],
+        limits=RunLimits(**job.get("limits", {})),
+    )
     begun = time.monotonic()
     result = await opened.run(made)
     alive = await survivors(job["mark"], job["wait"]) if "wait" in job else None
     return {
         "alive": alive,
-        "outcome": result.outcome, "value": value_of(result.outputs), "outputs": len(result.outputs), "error": result.error,
-        "size": sum(map(len, result.outputs)), "logs": sum(map(len, result.logs)), "logs_cut": result.logs_cut,
-        "seconds": time.monotonic() - begun, "wall_ms": result.wall_ms, "cpu_ms": result.cpu_ms, "peak_bytes": result.peak_bytes,
-    }  # fmt: skip
+        "outcome": result.outcome,
+        "value": value_of(result.outputs),
+        "outputs": len(result.outputs),
+        "error": result.error,
+        "size": sum(map(len, result.outputs)),
+        "logs": sum(map(len, result.logs)),
+        "logs_cut": result.logs_cut,
+        "seconds": time.monotonic() - begun,
+        "wall_ms": result.wall_ms,
+        "cpu_ms": result.cpu_ms,
+        "peak_bytes": result.peak_bytes,
+    }
 
 
 def clear(jobs: list[Any]) -> None:
@@ -158,7 +132,7 @@ def named(mark: str) -> list[int]:
 
 
 async def survivors(mark: str, seconds: float) -> int:
-    """Return how many processes of that name are left when *seconds* have passed, or none as soon as there is none; end them."""
+    """Return how many processes of that name are left after *seconds*, or none as soon as there is none; end them."""
     end = time.monotonic() + seconds
     while (alive := named(mark)) and time.monotonic() < end:
         await asyncio.sleep(0.02)
@@ -179,7 +153,7 @@ def value_of(outputs: tuple[bytes, ...]) -> Any:
 
 
 def left(question: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Say what is still there: processes below us (we adopt orphans), mounts, files, control groups, memory and descriptors of ours."""
+    """Say what is still there: processes below us (we adopt orphans), mounts, files, control groups, memory."""
     me = psutil.Process()
     adopted: list[str] = []
     for child in me.children():  # the engine has waited for its own; what it could not wait for, we adopted
@@ -192,7 +166,7 @@ def left(question: dict[str, Any] | None = None) -> dict[str, Any]:
         "mounts": [
             line for line in Path("/proc/self/mountinfo").read_text().splitlines() if os.environ["TMPDIR"] in line
         ],
-        "files": sorted(os.listdir(os.environ["TMPDIR"])),
+        "files": sorted(path.name for path in Path(os.environ["TMPDIR"]).iterdir()),
         "groups": groups(),
         "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "cpu": sum(me.cpu_times()[:2]),
@@ -217,10 +191,10 @@ def main() -> None:
     for line in sys.stdin:
         question = json.loads(line)
         try:
-            answer = {"introduce": introduce, "bare": bare, "left": left}.get(question["do"])
+            answer = {"introduce": introduce, "left": left}.get(question["do"])
             said = answer(question) if answer else asyncio.run(engine(question))
             print(json.dumps({"answer": said}), flush=True)
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - whatever it is, the test must read it
             print(json.dumps({"failed": traceback.format_exc()}), flush=True)
 
 

@@ -40,12 +40,12 @@ class Probe:
     tester: frozenset[str] = frozenset()
     """Layers that stop it, too, when an ordinary user starts the sandbox."""
     bites: str = "both"
-    """Who can do it at all without any layer: `both`, `root` (an ordinary user lacks the privilege anyway) or `tester`."""
+    """Who can do it at all without any layer: `both`, `root`, `tester` (an ordinary user), or `nobody` here."""
     beside: frozenset[str] = frozenset()
-    """Layers that stand in every trial of this probe, because a layer of *stops* means nothing without them; the reason is a comment."""
+    """Layers that stand in every trial of this probe, because a layer of *stops* means nothing without them."""
     forks: bool = False
-    """It forks. RLIMIT_NPROC counts every process of the user where no user namespace bounds the count, and may hinder it by chance; and
-    where there is no pid namespace to end what it forks, seccomp lets it make threads alone."""
+    """It forks. RLIMIT_NPROC counts every process of the user where no user namespace bounds the count, and may
+    hinder it by chance; and where no pid namespace ends what it forks, seccomp lets it make threads alone."""
     ends: frozenset[str] = frozenset()
     """Outcomes, besides an orderly refusal, by which it may be stopped."""
     limits: dict[str, int] = field(default_factory=dict[str, int])
@@ -84,7 +84,7 @@ def code_of(theme: str) -> str:
 
 
 def in_force(names: frozenset[str]) -> frozenset[str]:
-    """Return what stands when these layers are asked for: filters need no_new_privs, and without root a namespace needs its user namespace."""
+    """Return what stands with these: filters need no_new_privs, an ordinary user's namespaces a user namespace."""
     stand = set(names)
     if stand & {*LANDLOCK, "seccomp"}:
         stand.add("no_new_privs")
@@ -104,17 +104,20 @@ def rows(theme: str, *names: str, **common: Any) -> list[Probe]:
 READING = [
     Probe(name="own_environment", theme="reading", stops=frozenset({"empty_env"})),
     Probe(
-        # CAP_PERFMON reads a foreign environment past Landlock's domains, so these count for an ordinary user alone; and the
-        # zygote, which is of the same user as the run, has the environment too where it is not emptied
-        name="server_environment", theme="reading", stops=frozenset({"user", *FILES}), root=frozenset({"caps"}), tester=LANDLOCK,
-        beside=frozenset(),
+        # CAP_PERFMON reads a foreign environment past Landlock's domains, so these count for an ordinary user alone;
+        # and the zygote, which is of the same user as the run, has the environment too where it is not emptied
+        name="server_environment",
+        theme="reading",
+        stops=frozenset({"user", *FILES}),
+        root=frozenset({"caps"}),
+        tester=LANDLOCK,
     ),
     Probe(name="first_process", theme="reading", stops=FILES),
     Probe(name="server_memory_by_file", theme="reading", stops=ANOTHER | FILES, root=FOREIGN),
     Probe(name="server_memory_by_call", theme="reading", stops=ANOTHER | SECCOMP | {"pid"}, root=FOREIGN),
     Probe(name="ptrace_another", theme="reading", stops=ANOTHER | SECCOMP | {"pid"}, root=FOREIGN, forks=True),
     Probe(name="inherited_descriptor", theme="reading", stops=frozenset({"close_fds"})),
-]  # fmt: skip
+]
 FILE = [
     *rows("files", "read_host_file", "write_host_file", "host_device", stops=FILES),
     *rows("files", "symbolic_link", "hard_link", stops=FILES | SECCOMP),
@@ -199,36 +202,77 @@ MIB = 1 << 20
 SHORT_OF_MEMORY = {"memory": 64 * MIB, "wall_ms": 60_000, "processes": 32}
 KILLED = frozenset({"memory", "crashed"})
 BOMB = [
-    # root as such is not counted by RLIMIT_NPROC: the run must be somebody else's; a control group is made for a run that is alone in its process
+    # root as such is not counted by RLIMIT_NPROC: the run must be somebody else's; a control group is made for a run
+    # that is alone in its process
     Probe(
-        name="fork_bomb", theme="bombs", stops=frozenset({"rlimits", "cgroup"}), beside=ONCE | {"service_user"}, reached=80,
-        forks=True, context={"bound": 80}, limits={"processes": 16, "wall_ms": 60_000},
+        name="fork_bomb",
+        theme="bombs",
+        stops=frozenset({"rlimits", "cgroup"}),
+        beside=ONCE | {"service_user"},
+        reached=80,
+        forks=True,
+        context={"bound": 80},
+        limits={"processes": 16, "wall_ms": 60_000},
     ),
     Probe(
-        name="memory_bomb", theme="bombs", stops=frozenset({"rlimits", "cgroup", "supervised"}), reached=160, ends=KILLED, patient=30,
+        name="memory_bomb",
+        theme="bombs",
+        stops=frozenset({"rlimits", "cgroup", "supervised"}),
+        reached=160,
+        ends=KILLED,
+        patient=30,
         beside=ONCE,
-        context={"bound": 160}, limits=SHORT_OF_MEMORY,
+        context={"bound": 160},
+        limits=SHORT_OF_MEMORY,
     ),
     # an rlimit is each process's own: it does not know the sum
     Probe(
-        name="memory_spread", theme="bombs", stops=frozenset({"cgroup", "supervised"}), ends=KILLED, patient=30, forks=True,
+        name="memory_spread",
+        theme="bombs",
+        stops=frozenset({"cgroup", "supervised"}),
+        ends=KILLED,
+        patient=30,
+        forks=True,
         beside=ONCE,
-        context={"bound": 40, "parts": 4}, limits=SHORT_OF_MEMORY,
+        context={"bound": 40, "parts": 4},
+        limits=SHORT_OF_MEMORY,
     ),
     # killing goes to the first process of a namespace; where there is none, seccomp lets a run make threads alone
     Probe(
-        name="double_fork", theme="bombs", stops=frozenset({"pid", "seccomp"}), beside=ONCE, forks=True, survives=True,
+        name="double_fork",
+        theme="bombs",
+        stops=frozenset({"pid", "seccomp"}),
+        beside=ONCE,
+        forks=True,
+        survives=True,
     ),
     Probe(
-        name="deaf", theme="bombs", stops=frozenset({"rlimits", "supervised"}), beside=ONCE, ends=KILLED | {"timeout"},
-        context={"seconds": 2.2}, limits={"cpu_seconds": 1, "wall_ms": 60_000},
+        name="deaf",
+        theme="bombs",
+        stops=frozenset({"rlimits", "supervised"}),
+        beside=ONCE,
+        ends=KILLED | {"timeout"},
+        context={"seconds": 2.2},
+        limits={"cpu_seconds": 1, "wall_ms": 60_000},
     ),
     *rows("bombs", "scratch_bomb", stops=FILES, reached=24, context={"bound": 24}, limits={"scratch": 8 * MIB}),
     *rows("bombs", "inode_bomb", stops=FILES, reached=5000, context={"bound": 5000}),
     # without a root of its own a run has no directory to write to under Landlock: with one, this limit alone decides
     *rows(
-        "bombs", "large_file", stops=frozenset({"rlimits"}), beside=frozenset({"mount"}), context={"bound": 100}, limits={"scratch": 8 * MIB}
+        "bombs",
+        "large_file",
+        stops=frozenset({"rlimits"}),
+        beside=frozenset({"mount"}),
+        context={"bound": 100},
+        limits={"scratch": 8 * MIB},
     ),
-    *rows("bombs", "descriptor_bomb", stops=frozenset({"rlimits"}), reached=200, context={"bound": 200}, limits={"files": 64}),
-]  # fmt: skip
+    *rows(
+        "bombs",
+        "descriptor_bomb",
+        stops=frozenset({"rlimits"}),
+        reached=200,
+        context={"bound": 200},
+        limits={"files": 64},
+    ),
+]
 PROBES: list[Probe] = [*READING, *FILE, *NETWORK, *INTERFACE, *TENANT, *BOMB]

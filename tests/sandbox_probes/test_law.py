@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,16 +10,6 @@ from probe_law import ALONE, Cell, Lane, Trial, plan, verdict
 from probe_table import PROBES, Probe
 
 Tried = list[tuple[Cell, Trial, dict[str, Any], dict[str, Any]]]
-
-
-@pytest.fixture(scope="module")
-def lanes() -> Generator[list[Lane]]:
-    """Two runners, each with an outside of its own."""
-    first = Lane.open()
-    second = Lane.open(beside=first)
-    yield [first, second]
-    second.close()
-    first.close()
 
 
 @pytest.fixture(scope="module")

@@ -63,7 +63,7 @@ def find(image: Image, asked: Layers, trial: Ceilings, *, uid: int = NOBODY) -> 
             zygote = attempt(image, layers, trial, uid)
         except SandboxError as error:
             gone = _without(error.layer, layers)
-            if not gone or (asked == ALL and not set(gone) <= {"mdwe", *NAMESPACES}):
+            if not gone:
                 raise SandboxRefusedError(error.layer, error.why) from error
             missing |= dict.fromkeys(gone, f"{error.layer}: {error.why}")
             layers = layers.without(*gone)

@@ -1,7 +1,5 @@
 """Bombs. Each is bounded, so that it does no harm where nothing holds it, and tells how far it came."""
 
-# ruff: noqa: F821 — the names of prelude.py, which stands before it
-
 import ctypes
 import os
 import select
@@ -34,7 +32,7 @@ def fork_bomb(k, c):
 
 
 def double_fork(k, c):
-    """Leave a grandchild behind that nobody waits for and no polite signal ends, with a name by which the test finds it."""
+    """Leave a grandchild that nobody waits for and no polite signal ends, with a name by which the test finds it."""
     into, out = os.pipe()
     child = os.fork()
     if child == 0:
@@ -229,12 +227,12 @@ def leave_early(k, c):
 
 def garbage(k, c):
     """Write what no protocol expects to every descriptor that is open."""
-    for number in range(1024):
-        try:
-            os.set_blocking(number, False)
-            os.write(number, bytes.fromhex(c["garbage"]))
-        except OSError:
-            continue
+    for _ in range(c.get("times", 1)):
+        for number in range(64):
+            try:
+                os.write(number, bytes.fromhex(c["garbage"]) + c.get("then_many", "").encode() * c.get("many", 0))
+            except OSError:
+                continue
     if c.get("then") == "exit":
         os._exit(0)
     return "after"
@@ -251,8 +249,21 @@ def unusual(k, c):
         def __str__(self):
             raise KeyboardInterrupt
 
-    kinds = {"set": lambda: {1}, "nan": lambda: float("nan"), "surrogate": lambda: "\ud800", "odd": Odd, "keys": lambda: {(1, 2): 3},
-             "self": lambda: (lambda a: (a.append(a), a)[1])([]), "bytes": lambda: b"x", "huge": lambda: 10 ** 5000}  # fmt: skip
+    def within_itself():
+        inner = []
+        inner.append(inner)
+        return inner
+
+    kinds = {
+        "set": lambda: {1},
+        "nan": lambda: float("nan"),
+        "surrogate": lambda: "\ud800",
+        "odd": Odd,
+        "keys": lambda: {(1, 2): 3},
+        "self": within_itself,
+        "bytes": lambda: b"x",
+        "huge": lambda: 10**5000,
+    }
     if c["kind"] == "liar":
         raise Liar
     if c["kind"] == "exit":

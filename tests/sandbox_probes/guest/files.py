@@ -1,7 +1,5 @@
 """Attacks on the host's files: paths, links, nodes, handles, and the bare question whether something exists."""
 
-# ruff: noqa: F821 — the names of prelude.py, which stands before it
-
 import ctypes
 import os
 import stat
@@ -96,9 +94,20 @@ def existence(k, c):
     def execute(path):
         raise OSError(exit_or_errno(lambda: os.execv(path, [path])), "execv")
 
-    questions = (os.stat, os.lstat, os.readlink, text_of, os.chdir, os.listxattr, os.statvfs, execute, os.listdir,
-                 lambda path: None if os.access(path, os.F_OK) else (_ for _ in ()).throw(OSError(2, "access")),
-                 lambda path: os.stat(path + "/.."), lambda path: k.call(254, k.call(294, 0), path.encode(), 2))  # fmt: skip
+    questions = (
+        os.stat,
+        os.lstat,
+        os.readlink,
+        text_of,
+        os.chdir,
+        os.listxattr,
+        os.statvfs,
+        execute,
+        os.listdir,
+        lambda path: None if os.access(path, os.F_OK) else (_ for _ in ()).throw(OSError(2, "access")),
+        lambda path: os.stat(path + "/.."),
+        lambda path: k.call(254, k.call(294, 0), path.encode(), 2),
+    )
     told = [str(n) for n, ask in enumerate(questions) if errno_of(ask, c["secret"]) != errno_of(ask, missing)]
     return ",".join(told)
 

@@ -1,6 +1,4 @@
-"""Attacks on the kernel's less travelled interfaces. Each stops at the proof that the kernel served it: nothing is broken."""
-
-# ruff: noqa: F821 — the names of prelude.py, which stands before it
+"""Attacks on the kernel's less travelled interfaces. Each ends with the proof that the kernel served it."""
 
 import contextlib
 import ctypes
@@ -112,8 +110,16 @@ GETPID_32 = b"\xb8\x14\x00\x00\x00\xcd\x80\x85\xc0\x7e\x05\xb8\x2a\x00\x00\x00\x
 
 def interrupt_80(k, c):
     """Call by the 32-bit table through the old interrupt, with code placed wherever it runs."""
-    ways = (code_in_writable_memory, code_made_executable, code_by_personality, code_from_a_file, code_in_two_views,
-            code_in_a_shared_segment, code_through_proc_mem, code_through_ptrace)  # fmt: skip
+    ways = (
+        code_in_writable_memory,
+        code_made_executable,
+        code_by_personality,
+        code_from_a_file,
+        code_in_two_views,
+        code_in_a_shared_segment,
+        code_through_proc_mem,
+        code_through_ptrace,
+    )
     return by_any(*[lambda way=way: way(k, GETPID_32) for way in ways])
 
 
@@ -141,13 +147,17 @@ def written_program(k, c):
 def host_program(k, c):
     """Execute a program that the machine has, by name or through its loader."""
     shell = ["/bin/sh", "-c", "exit 42"]
-    ways = [shell, ["/lib64/ld-linux-x86-64.so.2", *shell], [c["python"], "-c", "raise SystemExit(42)"],
-            ["/lib64/ld-linux-x86-64.so.2", c["python"], "-c", "raise SystemExit(42)"]]  # fmt: skip
+    ways = [
+        shell,
+        ["/lib64/ld-linux-x86-64.so.2", *shell],
+        [c["python"], "-c", "raise SystemExit(42)"],
+        ["/lib64/ld-linux-x86-64.so.2", c["python"], "-c", "raise SystemExit(42)"],
+    ]
     return by_any(*[lambda way=way: exit_code_of(lambda: os.execve(way[0], way, {})) for way in ways])
 
 
 def exec_as_root(k, c):
-    """Regain by execve(2) what was dropped: watch whom a set-user-id program becomes while it waits to write into a full pipe."""
+    """Regain by execve(2) what was dropped: see whom a set-user-id program becomes while it waits at a full pipe."""
     into, out = os.pipe()
     os.set_blocking(out, False)
     with contextlib.suppress(BlockingIOError):

@@ -1,8 +1,5 @@
-"""Attacks on the network: a database on loopback and by path, abstract sockets, metadata, names, and the odd families."""
+"""Attacks on the network: a database on loopback and by path, abstract sockets, metadata, the odd families."""
 
-# ruff: noqa: F821 — the names of prelude.py, which stands before it
-
-import os
 import socket
 
 

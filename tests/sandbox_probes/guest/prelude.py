@@ -1,7 +1,7 @@
 """What every hostile transform begins with: system calls by number, and executable memory by hook or by crook.
 
-This text is put in front of each of the other sources in this folder, and the whole is handed to the sandbox as a tenant's code. The
-numbers and the machine code are those of x86-64.
+This text is put in front of each of the other sources in this folder, and the whole is handed to the sandbox as a
+tenant's code. The numbers and the machine code are those of x86-64.
 """
 
 import contextlib

@@ -1,7 +1,5 @@
 """Attacks on what the server knows: its environment, its memory, its descriptors."""
 
-# ruff: noqa: F821 — the names of prelude.py, which stands before it
-
 import ctypes
 import os
 
@@ -38,7 +36,7 @@ def server_environment(k, c):
 
 
 def first_process(k, c):
-    """Read anything that process 1 keeps: it started everything here, or (in a namespace with its own /proc) this very jail."""
+    """Read anything that process 1 keeps: the first of the machine, or of this very jail."""
 
     def size_of(name):
         with open(f"/proc/1/{name}", "rb") as file:

@@ -1,7 +1,5 @@
 """Attacks on the tenant before and on the tenant beside."""
 
-# ruff: noqa: F821 — the names of prelude.py, which stands before it
-
 import builtins
 import ctypes
 import mmap
@@ -41,8 +39,7 @@ def leave(k, c):
 def leave_segment(k, c):
     """Leave a System V segment."""
     segment = k.call(29, c["key"], 64, 0o1666)
-    address = k.libc.shmat(segment, None, 0)
-    return address
+    k.libc.shmat(segment, None, 0)
 
 
 def leave_key(k, c):
@@ -79,7 +76,7 @@ def previous_key(k, c):
 
 
 def stay(k, c):
-    """Be a tenant with a secret in a file, in memory and behind an abstract socket, for as long as the other one needs."""
+    """Be a tenant with a secret in a file, in memory and behind an abstract socket, until the other has looked."""
     end = time.monotonic() + c["patience"]
     begun = time.monotonic()
     k.libc.prctl(15, c["mark"][:15].encode(), 0, 0, 0)
@@ -147,7 +144,7 @@ def neighbour_memory(k, c):
     here = (ctypes.c_size_t * 2)(ctypes.addressof(into), 4)
     there = (ctypes.c_size_t * 2)(FIXED, 4)
     near = os.getpid()
-    for pid in range(max(1, near - 150), near + 150):
+    for pid in range(max(1, near - 2000), near + 2000):
         try:
             k.call(310, pid, here, 1, there, 1, 0)
         except OSError:

@@ -30,7 +30,7 @@ class Answers:
         self._outputs = limits["outputs"]
         self._output_bytes = limits["output_bytes"]
         self._log_bytes = limits["log_bytes"]
-        self._cut = False
+        self._cut = self._told = False
 
     def log(self, line: str) -> None:
         """Send one line of log, as much of it as is still allowed."""
@@ -45,9 +45,10 @@ class Answers:
             self.cut()
 
     def cut(self) -> None:
-        """Say that there was more to log than is allowed."""
-        self._cut = True
-        channel.send(self._pipe, channel.CUT)
+        """Say, once, that there was more to log than is allowed."""
+        if not self._told:
+            self._cut = self._told = True
+            channel.send(self._pipe, channel.CUT)
 
     def give(self, returned: Any) -> None:
         """Send what `transform` returned: nothing, one output, or several."""

@@ -73,7 +73,7 @@ def _lower(limits: dict[str, int]) -> None:
     """Take the job's own processor time, when it is less than what the walls allow."""
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
     asked = limits["cpu_seconds"]
-    if hard == resource.RLIM_INFINITY or asked + 1 < hard:
+    if hard != resource.RLIM_INFINITY and asked + 1 < hard:
         resource.setrlimit(resource.RLIMIT_CPU, (asked, hard))
 
 
