@@ -71,6 +71,7 @@ class Work:
             "source": payload.source,
             "received_at": stamp(payload.received_at),
             "envelope": _envelope(payload),
+            "scan": payload.meta.scan,
         }
         return [
             Job(
@@ -245,7 +246,7 @@ def _attachments(op: Operation, payload: intake.Stored, objects: ObjectStore) ->
 
 
 def _envelope(payload: intake.Stored) -> Any:
-    mail = getattr(payload.meta, "mail", None)
+    mail = payload.meta.mail
     return None if mail is None else msgspec.to_builtins(mail)
 
 
