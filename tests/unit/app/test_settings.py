@@ -117,7 +117,7 @@ def test_a_secret_comes_from_a_private_file_or_the_environment(tmp_path: Path, m
 def test_every_setting_is_in_the_operators_guide() -> None:
     guide = (Path(__file__).parents[3] / "docs/guides/operator.md").read_text()
     names = [*Settings.__struct_fields__]
-    for section in (settings.Limits, settings.Destinations, settings.Objects, settings.Leaks):
+    for section in (settings.Limits, settings.Destinations, settings.Objects, settings.Leaks, settings.Scan):
         names += [f"{section.__name__.lower()}.{name}" for name in section.__struct_fields__]
     assert [name for name in names if f"`{name}`" not in guide] == [
         "limits",
@@ -125,4 +125,5 @@ def test_every_setting_is_in_the_operators_guide() -> None:
         "objects",
         "edge",
         "leaks",
+        "scan",
     ]
