@@ -33,7 +33,8 @@ from heldtrue.kernel.ids import AddressId, PayloadId, RequestId, TenantId
 from heldtrue.op import Actor, AuditEvent, Operation
 
 if TYPE_CHECKING:
-    from heldtrue.capabilities.mail.protocol import Letter, StrictSmtp
+    from heldtrue.capabilities.mail.connection import Connection
+    from heldtrue.capabilities.mail.protocol import Letter
 
 CONTENT_TYPE = "message/rfc822"
 ACCEPTED = "payload.accepted"
@@ -78,9 +79,9 @@ class Office:
         self.context = context
         self.guard = Guard(terms)
         self.memory = Memory(terms.memory_bytes)
-        self.talks: set[StrictSmtp] = set()
+        self.talks: set[Connection] = set()
         """Conversations."""
-        self.open: set[StrictSmtp] = set()
+        self.open: set[Connection] = set()
         """Connections, those that only end included."""
         self.closing = False
         self._refusals = Refusals()

@@ -1,4 +1,4 @@
-"""DNS as the checks use it: one object, with a time limit for each question and a count of them for each message."""
+"""DNS as the checks use it, by dnspython: a time limit for each question, and a count of them for each message."""
 
 from __future__ import annotations
 
