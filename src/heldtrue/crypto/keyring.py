@@ -93,7 +93,7 @@ class KeyRecords(Protocol):
         """Return the object key of that id in whatever state it is."""
         ...
 
-    def object_keys(self, tenant: UUID, key_ids: Sequence[UUID]) -> list[ObjectKeyRow]:
+    def find_object_keys(self, tenant: UUID, key_ids: Sequence[UUID]) -> list[ObjectKeyRow]:
         """Return the object keys of those ids that are known, in whatever state they are, in any order."""
         ...
 
@@ -230,7 +230,7 @@ class TenantKeyring(Guarded):
 
     def object_keys(self, key_ids: Iterable[CryptoKeyId]) -> dict[CryptoKeyId, DataKey]:
         """Return the keys of many objects in one round trip; destroyed and unknown ones are left out."""
-        rows = self._records.object_keys(self._tenant, list({key_id.value for key_id in key_ids}))
+        rows = self._records.find_object_keys(self._tenant, list({key_id.value for key_id in key_ids}))
         return {
             CryptoKeyId(row.key_id): DataKey(
                 CryptoKeyId(row.key_id),

@@ -70,7 +70,7 @@ class TxKeyRecords:
             [tenant, key_id],
         )
 
-    def object_keys(self, tenant: UUID, key_ids: Sequence[UUID]) -> list[ObjectKeyRow]:
+    def find_object_keys(self, tenant: UUID, key_ids: Sequence[UUID]) -> list[ObjectKeyRow]:
         """Return the object keys of those ids that are known, in whatever state they are, in any order."""
         return self._tx.many(
             ObjectKeyRow,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -35,6 +36,9 @@ class MemoryRecords:
 
     def object_key(self, tenant: UUID, key_id: UUID) -> ObjectKeyRow | None:
         return self.object_keys.get((tenant, key_id))
+
+    def find_object_keys(self, tenant: UUID, key_ids: Sequence[UUID]) -> list[ObjectKeyRow]:
+        return [self.object_keys[tenant, key_id] for key_id in key_ids if (tenant, key_id) in self.object_keys]
 
     def add_object_key(self, row: ObjectKeyRow) -> None:
         assert (row.tenant_id, row.key_id) not in self.object_keys

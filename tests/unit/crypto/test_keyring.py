@@ -295,3 +295,14 @@ def test_the_states_are_the_words_of_the_table() -> None:
         "compromised",
         "destroyed",
     ]
+
+
+def test_many_objects_keys_come_together_without_the_destroyed_and_unknown_ones(house: House) -> None:
+    keys = house.keys()
+    kept, gone = keys.new_object_key(), keys.new_object_key()
+    sealed = keys.seal_object(kept, "t", "c", "r", b"content")
+    keys.destroy(gone.id)
+    stranger = house.keys(OTHER).new_object_key()
+    found = keys.object_keys([kept.id, gone.id, stranger.id])
+    assert set(found) == {kept.id}
+    assert keys.open_object(found[kept.id], "t", "c", "r", sealed) == b"content"

@@ -23,6 +23,7 @@ from heldtrue.crypto.keyring import KeyCache, TenantKeyring
 from heldtrue.crypto.platform import PlatformKey
 from heldtrue.crypto.sealing import Context, DataKey, Opener, Sealer
 from heldtrue.crypto.signing import SigningKey
+from heldtrue.crypto.webhooks import Signer
 from heldtrue.kernel.ids import CryptoKeyId, TenantId
 from heldtrue.kernel.secret import Secret
 
@@ -45,6 +46,11 @@ def _keyring() -> TenantKeyring:
     return keys
 
 
+def _signer() -> Signer:
+    text = base64.b64encode(CANARY).decode()
+    return Signer(Secret(f"whsec_{text}"), Secret(f"whsk_{text}"))
+
+
 SAMPLES: dict[type, Callable[[], object]] = {
     Secret: lambda: Secret(CANARY),
     DataKey: lambda: DataKey(ID, Secret(CANARY)),
@@ -52,6 +58,7 @@ SAMPLES: dict[type, Callable[[], object]] = {
     PlatformKey: lambda: PlatformKey(ID, Secret(CANARY)),
     Sealer: lambda: Sealer(DataKey(ID, Secret(CANARY)), PLACE),
     Opener: lambda: Opener(DataKey(ID, Secret(CANARY)), PLACE),
+    Signer: _signer,
     KeyCache: _cache,
     TenantKeyring: _keyring,
 }

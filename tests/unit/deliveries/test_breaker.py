@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heldtrue.capabilities.deliveries.breaker import (
@@ -76,6 +76,7 @@ def test_what_was_under_way_when_it_opened_neither_closes_nor_prolongs_it() -> N
     assert late.failing_since == NOON + timedelta(seconds=1), "something was delivered, so it did not fail throughout"
 
 
+@settings(deadline=None)
 @given(st.lists(st.booleans(), max_size=80))
 def test_whatever_comes_the_row_is_bounded_and_twenty_good_ones_forget_it(outcomes: list[bool]) -> None:
     health = after(Health(), outcomes, NOON, entropy)

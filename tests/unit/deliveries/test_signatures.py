@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from heldtrue.capabilities.deliveries.signatures import MAX_RETIRING, Secrets, TooManySecretsError
+from heldtrue.capabilities.deliveries.signatures import MAX_RETIRING, Ready, Secrets, TooManySecretsError
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -51,3 +51,13 @@ def test_what_is_stored_comes_back_and_shows_nothing() -> None:
     assert again.public_key == kept.public_key
     assert again.public_key.startswith("whpk_")
     assert kept.shown.reveal() not in repr(kept) + str(kept)
+
+
+def test_what_is_read_once_signs_the_same_during_an_overlap_and_after_it() -> None:
+    old = Secrets.generate(secrets.token_bytes)
+    both = old.rolled(secrets.token_bytes, NOON, timedelta(hours=1))
+    ready = Ready(both)
+    for now in (NOON, NOON + timedelta(minutes=59), NOON + timedelta(hours=1)):
+        assert ready.headers("del_1", now, b"{}") == both.headers("del_1", now, b"{}")
+    kinds = [one.partition(",")[0] for one in ready.headers("del_1", NOON, b"{}")["webhook-signature"].split()]
+    assert kinds == ["v1", "v1", "v1a", "v1a"]
