@@ -147,11 +147,16 @@ def test_what_the_customer_ends_is_withdrawn_but_what_had_failed_is_not(
     assert whole == {"promised": 1, "delivered": 0, "failed": 1, "held": 0, "pending": 0, "withdrawn": 2}
 
 
-def test_counts_outlive_an_erasure(place: PayloadHouse, receiver: Receiver) -> None:
+def test_counts_outlive_a_second_arrival_and_an_erasure(place: PayloadHouse, receiver: Receiver) -> None:
     place.register(receiver.url("/in"))
     payload = place.send().json()["id"]
     place.deliver()
     before = ledger(place)
+    place.house.clock.at += GONE_FAR
+    place.admin.post(f"/v1/deliveries/{only(place)}/replay")
+    place.deliver()
+    assert place.delivery(only(place))["attempts"] == 2
+    assert ledger(place) == before
     place.admin.delete(f"/v1/payloads/{payload}")
     assert ledger(place) == before
     assert before["delivered"] == 1
