@@ -215,3 +215,7 @@ def test_each_message_leaves_one_entry_that_says_how_it_came(peer: Peer, post: P
     assert len(found) == 1
     assert found[0]["detail"]["source"] == "smtp"
     assert found[0]["detail"]["size"] == len(SIMPLE)
+
+
+def test_the_oldest_version_is_ours_to_decide_and_not_the_systems(post: Post) -> None:
+    assert post.office.context.minimum_version is ssl.TLSVersion.TLSv1_2
