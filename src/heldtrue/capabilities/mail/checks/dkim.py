@@ -1,4 +1,4 @@
-"""DKIM (RFC 6376, RFC 8463) and ARC (RFC 8617) by dkimpy, bounded so that a hostile message costs little.
+"""DKIM (RFC 6376; RFC 8463 by pynacl) and ARC (RFC 8617) by dkimpy, bounded so that a hostile message costs little.
 
 dkimpy removes white space before a line's end by a regular expression whose time is quadratic in the white space, and
 canonicalises the body again for each signature. Its "relaxed" and "simple" are therefore replaced by linear ones with
