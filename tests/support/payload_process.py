@@ -144,6 +144,7 @@ class Process:
             self.at("T2-before")
             if self.dies_at == "T2-inside":
                 from heldtrue.capabilities.deliveries import forward as step
+                from heldtrue.capabilities.deliveries.selecting import reader
 
                 with self.worker.operation(spot) as op:
                     step.forward(
@@ -151,6 +152,7 @@ class Process:
                         payloads,
                         lambda op: self.services.signers.active(op.tx, "receipt", op.now),
                         "log.example.test",
+                        reader(self.objects),
                     )
                     die()
             self.worker.forward(spot, payloads)
@@ -158,7 +160,7 @@ class Process:
 
     async def send(self) -> bool:
         """Take the engine's own steps, with the points between them; return whether anything was due."""
-        from heldtrue.capabilities.deliveries import sender
+        from heldtrue.capabilities.deliveries import recording
 
         engine = Engine(self.services, self.outgoing)
         claims = self.worker.claim(4, {})
@@ -173,8 +175,7 @@ class Process:
                 self.at("sent")
                 if self.dies_at == "T4-inside":
                     with self.worker.operation(spot) as op:
-                        for outcome in outcomes:
-                            sender.record(op, outcome)
+                        recording.record(op, outcomes)
                         die()
                 self.worker.record(spot, outcomes)
                 self.at("T4-after")
