@@ -64,7 +64,7 @@ HOSTILE = [
     ),
     Hostile(name="many_logs", attack="log_flood", ends=frozenset({"ok"}), context={"bound": MIB}),
     Hostile(name="standard_output", attack="descriptor_flood", ends=frozenset({"ok"}), context={"bound": 64 * MIB}),
-    Hostile(name="recursion", attack="recursion", ends=ENDED | {"memory"}),
+    Hostile(name="recursion", attack="recursion", ends=ENDED | {"memory", "timeout"}, limits={"memory": 64 * MIB}),
     Hostile(name="nested_answer", attack="nested_answer", ends=ENDED, context={"bound": 200_000}),
     Hostile(name="segfault", attack="segfault", ends=frozenset({"crashed"})),
     Hostile(name="abort", attack="abort", ends=frozenset({"crashed"})),

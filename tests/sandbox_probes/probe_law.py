@@ -63,7 +63,7 @@ def plan(probes: list[Probe] = PROBES) -> list[Trial]:
     """Return the engines of the law.
 
     All layers: every probe is stopped. All but the one layer that stops it: it escapes. Where several
-    stop it: all of these off, it escapes; one of them on, it is stopped. Many probes share an engine in which that holds.
+    stop it: all of these off, it escapes; one of them on, it is stopped. Many probes share such an engine.
     """
     every = Trial(ALL)
     exact = [Trial(ALL - SMALL), Trial(ALL - {"mount"}), Trial(ALL - {"seccomp"})]

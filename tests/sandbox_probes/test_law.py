@@ -9,6 +9,7 @@ import pytest
 from probe_law import ALONE, Cell, Lane, Trial, plan, verdict
 from probe_table import PROBES, Probe
 
+PLAN = plan()
 Tried = list[tuple[Cell, Trial, dict[str, Any], dict[str, Any]]]
 
 
@@ -16,7 +17,7 @@ Tried = list[tuple[Cell, Trial, dict[str, Any], dict[str, Any]]]
 def tried(lanes: list[Lane]) -> dict[str, Tried]:
     """Every cell of the law, tried once: probe → what came of it."""
     trials = sorted(
-        plan(), key=lambda trial: ("deaf" in [cell.probe.name for cell in trial.cells], len(trial.cells)), reverse=True
+        PLAN, key=lambda trial: ("deaf" in [cell.probe.name for cell in trial.cells], len(trial.cells)), reverse=True
     )
     free = list(lanes)
 
@@ -53,7 +54,7 @@ def test_any_single_layer_of_the_table_stops_the_probe_and_without_them_it_escap
 
 @pytest.mark.parametrize("probe", PROBES, ids=str)
 def test_the_law_tries_every_layer_of_every_probe(probe: Probe) -> None:
-    cells = [(cell, trial) for trial in plan() for cell in trial.cells if cell.probe is probe]
+    cells = [(cell, trial) for trial in PLAN for cell in trial.cells if cell.probe is probe]
     singles = {frozenset(cell.layers) for cell, _ in cells if cell.kind == ALONE}
     assert {layer for layers in singles for layer in layers} == (probe.layers if probe.possible else set())
     for cell, trial in cells:

@@ -25,7 +25,7 @@ def test_a_script_reaches_nothing_and_ends(script: Script, report: dict[str, Any
     if answer["outcome"] == "ok" and script.gives is not ...:
         assert answer["value"] == script.gives
     assert answer["logs"] <= 64 * 1024
-    assert answer["seconds"] < 15
+    assert answer["seconds"] < 40
     assert (next_one["outcome"], next_one["value"]) == ("ok", HONEST.gives)
 
 
