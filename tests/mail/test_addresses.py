@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from mail_house import DOMAIN, SIMPLE, Peer, Post, taken
-from payload_house import LOOPBACK, payload_routes
+from payload_house import payload_routes
 
 from heldtrue.capabilities.intake.model import Limits
 from heldtrue.capabilities.mail.model import Policy, is_local_part, local_digest, new_local_part
@@ -147,7 +147,7 @@ def test_what_is_asked_is_read_strictly(post: Post, asked: dict[str, object]) ->
 
 def test_an_instance_without_mail_says_so(post: Post) -> None:
     place = post.place
-    quiet = place.house.served(*payload_routes(place.objects, Limits(), LOOPBACK), *mail_routes(MailRoutes()))
+    quiet = place.house.served(*payload_routes(place.objects, Limits(), place.outgoing), *mail_routes(MailRoutes()))
     caller = quiet.caller(post.admin.key)
     made = caller.post("/v1/addresses", {}).json()
     assert made["receives"] is False

@@ -19,10 +19,11 @@ from asgi import Caller
 from dns_server import Names
 from house import House, documents
 from house import actor_of as actor_of_ports
-from payload_house import LOOPBACK, PayloadHouse, build_payload_house, payload_routes
+from payload_house import PayloadHouse, build_payload_house, payload_routes
 
 from heldtrue.capabilities.intake import actions as intake
 from heldtrue.capabilities.intake.model import Limits, Meta
+from heldtrue.capabilities.intake.scanning import Scanner
 from heldtrue.capabilities.mail.checks.resolver import Resolver
 from heldtrue.capabilities.mail.office import MailServices, Office
 from heldtrue.capabilities.mail.records import MailDomain
@@ -213,12 +214,18 @@ def taken(reply: str) -> str:
 
 @contextmanager
 def open_post(
-    plain: House, directory: Path, names: Names, *, terms: Terms = TERMS, seconds: float = 4.0
+    plain: House,
+    directory: Path,
+    names: Names,
+    *,
+    terms: Terms = TERMS,
+    seconds: float = 4.0,
+    scanner: Scanner | None = None,
 ) -> Generator[Post]:
     """Open a listener of its own, with a new organisation, on a house that several may share."""
     place = build_payload_house(plain, directory)
     routes = mail_routes(MailRoutes(domain=MailDomain(domain=DOMAIN, host="mx.example.test")))
-    place.house = place.house.served(*payload_routes(place.objects, Limits(), LOOPBACK), *routes)
+    place.house = place.house.served(*payload_routes(place.objects, Limits(), place.outgoing), *routes)
     place.admin = place.house.caller(place.admin.key)
     authority = Authority.make(directory)
     summaries: list[RefusedSummary] = []
@@ -227,6 +234,7 @@ def open_post(
         objects=place.objects,
         resolver=Resolver([("127.0.0.1", names.port)], seconds=seconds),
         record_refusals=summaries.append,
+        scanner=scanner,
     )
     with serving(services, terms, authority) as (office, port, implicit):
         yield Post(place, authority, names, office, port, implicit, summaries)

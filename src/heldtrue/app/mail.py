@@ -19,6 +19,7 @@ from heldtrue.app.processes import Child, Ready
 from heldtrue.app.services import Services, services
 from heldtrue.app.settings_edge import host_and_port
 from heldtrue.app.settings_mail import resolver, terms
+from heldtrue.app.settings_scanning import scanner
 from heldtrue.capabilities.intake.model import Limits
 from heldtrue.capabilities.mail.office import MailServices, Office
 from heldtrue.capabilities.mail.server import MailServer, tls_context
@@ -97,6 +98,7 @@ def office(parts: Services, certificate: Certificate) -> Office:
             objects=parts.objects,
             resolver=resolver(settings.mail),
             limits=Limits(body=settings.mail.message_bytes),
+            scanner=scanner(settings.scan),
             record_refusals=wiring.refusal_recorder(parts),
         ),
         terms(settings.mail, Rate(settings.limits.burst, settings.limits.requests_per_second)),

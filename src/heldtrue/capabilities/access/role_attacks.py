@@ -11,14 +11,17 @@ from heldtrue.attack.stock import in_order, request
 from heldtrue.capabilities.access.session_attacks import MAY
 from heldtrue.crypto import tokens
 from heldtrue.kernel.ids import (
+    AddressId,
     CryptoKeyId,
     DeliveryId,
     EndpointId,
     FlowId,
+    Id,
     KeyId,
     LeafId,
     PayloadId,
     ReceiptId,
+    ReplayId,
     RunId,
     TenantId,
     TransformId,
@@ -30,24 +33,27 @@ PUBLISHABLE = frozenset({Permission.PAYLOAD_SEND})
 """All that a publishable key may do, whatever its role was."""
 
 
+_KINDS: dict[str, type[Id]] = {
+    "key_id": KeyId,
+    "endpoint_id": EndpointId,
+    "payload_id": PayloadId,
+    "delivery_id": DeliveryId,
+    "replay_id": ReplayId,
+    "receipt_id": ReceiptId,
+    "leaf_id": LeafId,
+    "organisation_id": TenantId,
+    "upstream_key_id": CryptoKeyId,
+    "transform_id": TransformId,
+    "flow_id": FlowId,
+    "run_id": RunId,
+    "address_id": AddressId,
+}
+
+
 def nothing(arena: Arena) -> dict[str, str]:
     """Return sound ids of things that do not exist."""
     now, entropy = arena.clock.now(), arena.entropy
-    return {
-        "key_id": str(KeyId.new(now, entropy)),
-        "endpoint_id": str(EndpointId.new(now, entropy)),
-        "payload_id": str(PayloadId.new(now, entropy)),
-        "ordinal": "1",
-        "delivery_id": str(DeliveryId.new(now, entropy)),
-        "receipt_id": str(ReceiptId.new(now, entropy)),
-        "leaf_id": str(LeafId.new(now, entropy)),
-        "organisation_id": str(TenantId.new(now, entropy)),
-        "upstream_key_id": str(CryptoKeyId.new(now, entropy)),
-        "transform_id": str(TransformId.new(now, entropy)),
-        "flow_id": str(FlowId.new(now, entropy)),
-        "run_id": str(RunId.new(now, entropy)),
-        "number": "1",
-    }
+    return {name: str(kind.new(now, entropy)) for name, kind in _KINDS.items()} | {"ordinal": "1", "number": "1"}
 
 
 def role_matrix(arena: Arena) -> Finding:

@@ -16,6 +16,7 @@ import structlog
 from heldtrue.capabilities.intake.actions import accept
 from heldtrue.capabilities.intake.model import Limits, MailMeta, Origin, Taken
 from heldtrue.capabilities.intake.objects import ObjectStore
+from heldtrue.capabilities.intake.scanning import Scanner
 from heldtrue.capabilities.intake.stream import Intake
 from heldtrue.capabilities.mail.actions import find_mailbox, still_receiving
 from heldtrue.capabilities.mail.checks.resolver import Lookups, Resolver
@@ -55,6 +56,8 @@ class MailServices:
     objects: ObjectStore
     resolver: Resolver
     limits: Limits = field(default_factory=Limits)
+    scanner: Scanner | None = None
+    """Asked about each message while it streams in; what it finds is refused."""
     record_refusals: Callable[[RefusedSummary], None] = lambda _: None
 
 
@@ -107,12 +110,19 @@ class Office:
         box = next(iter(letter.boxes.values()))
         key, payload = DataKey.generate(ports.entropy, now), PayloadId.new(now, ports.entropy)
         origin = Origin(box.tenant, box.environment, payload)
-        intake = Intake(services.objects, key, origin, services.limits, entropy=ports.entropy, run=self._in_thread)
+        intake = Intake(
+            services.objects,
+            key,
+            origin,
+            services.limits,
+            entropy=ports.entropy,
+            run=self._in_thread,
+            scanner=services.scanner,
+        )
         taken = await intake.take(CONTENT_TYPE, text)
         try:
             evidence = await asyncio.get_running_loop().run_in_executor(self._checks, partial(self._examine, letter))
             flags = rule(_policy(letter), evidence)
-            # A virus scanner is asked here: sealed and not acknowledged yet, the clear text still at hand.
         except BaseException:
             await asyncio.shield(intake.discard())
             raise

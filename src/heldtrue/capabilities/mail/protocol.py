@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from heldtrue.capabilities.intake.model import Tls
+from heldtrue.capabilities.intake.scanning import InfectedError
 from heldtrue.capabilities.mail.connection import Connection
 from heldtrue.capabilities.mail.lines import Dots
 from heldtrue.capabilities.mail.model import Mailbox
@@ -271,6 +272,8 @@ class _Flow:
 def _refusal_of(error: HeldtrueError) -> RefusedReplyError:
     if isinstance(error, RefusedReplyError):
         return error
+    if isinstance(error, InfectedError):
+        return refused("554 5.7.1 the message holds a virus", error.code)
     if isinstance(error, StorageFullError):
         return refused("452 4.3.1 no room, come back later", error.code)
     log.warning("message not taken", code=error.code, why=error.message)
