@@ -4,8 +4,8 @@ First the whole server over TLS at 64 connections, as fast as it answers, then a
 it the same server when it does everything but store. Then the cost of a stored payload against the rows that are there
 already (10 thousand to a million; `ROWS=5000000` for more), by the group commit alone.
 
-With an endpoint that receives, it also says how much of what was acknowledged had its receipt a second later: on a
-machine with few cores the worker competes with the very load that it follows.
+No endpoint is registered, so what the worker forwards meanwhile has no receipts; on a machine with few cores it
+competes all the same with the very load that it follows.
 """
 
 from __future__ import annotations
