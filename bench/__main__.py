@@ -5,7 +5,21 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("seals", "receipts", "log", "journal", "http", "journey", "intake", "mail", "sandbox", "deliveries", "decision", "edge", "flood")
+NAMES = (
+    "seals",
+    "receipts",
+    "log",
+    "journal",
+    "http",
+    "journey",
+    "intake",
+    "mail",
+    "sandbox",
+    "deliveries",
+    "decision",
+    "edge",
+    "flood",
+)
 
 if __name__ == "__main__":
     asked = sys.argv[1:] or NAMES
