@@ -63,11 +63,12 @@ class Stage:
         self.key = self.instance.organisation("Edge")
 
     def children(self) -> list[psutil.Process]:
-        """Return the edge processes: those that the supervisor started last."""
+        """Return the edge processes."""
         assert self.instance.process is not None
         below = psutil.Process(self.instance.process.pid).children()
-        ours = sorted((p for p in below if p.name() != "postgres"), key=lambda p: (p.create_time(), p.pid))
-        return ours[2:]
+        return sorted(
+            (p for p in below if p.name().startswith("heldtrue-edge")), key=lambda p: (p.create_time(), p.pid)
+        )
 
     def ask(self, key: str | None = None) -> Said:
         """Ask at the forward-auth door, as nginx does."""

@@ -73,7 +73,16 @@ def belongings(instance: Instance, key: str, name: str) -> dict[str, str]:
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
     payload = instance.call("POST", "/v1/payloads", ("".join(parts) + "--x--\r\n").encode(), key, headers).json()
     found = until(lambda: instance.done("GET", "/v1/deliveries", None, key)["data"], 30, "a delivery")[0]
+    code = {"name": mark, "language": "builtin", "code": "message"}
+    transform = instance.done("POST", "/v1/transforms", code, key)["id"]
+    steps = {"name": mark, "steps": [{"transform_id": transform}], "filters": {"content_type": "text/x-flow"}}
+    flow = instance.done("POST", "/v1/flows", steps, key)["id"]
+    instance.call("POST", "/v1/payloads", mark.encode(), key, {"Content-Type": "text/x-flow"})
+    run = until(lambda: instance.done("GET", "/v1/runs", None, key)["data"], 30, "a run")[0]
+    asked = {"dry_run": False, "endpoint_id": endpoint["id"], "state": "held"}
+    replay = instance.done("POST", "/v1/deliveries/replays", asked, key)
     return {
+        "transform_id": transform, "flow_id": flow, "run_id": run["id"], "number": "1", "replay_id": replay["id"],
         "endpoint_id": endpoint["id"], "key_id": spare["id"], "payload_id": payload["id"], "ordinal": "1",
         "delivery_id": found["id"], "receipt_id": found["receipt_id"], "lower": spare["secret"],
     }  # fmt: skip

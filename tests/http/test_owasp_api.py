@@ -85,7 +85,7 @@ def nowhere(scene: Scene) -> dict[str, str]:
     """Return ids of the right shape that name nothing."""
     clock, entropy = scene.whole.house.clock, scene.whole.house.ports.entropy
     return {
-        name: value if name == "ordinal" else f"{value.split('_')[0]}_{uuid7(clock.now(), entropy).hex}"
+        name: value if name in {"ordinal", "number"} else f"{value.split('_')[0]}_{uuid7(clock.now(), entropy).hex}"
         for name, value in scene.theirs.names.items()
     }
 
@@ -357,6 +357,9 @@ def test_api3_nobody_gives_more_than_they_have(scene: Scene) -> None:
         assert narrow.post("/v1/sessions", {**mint, "permissions": [never]}).status == 403
 
 
+CODE = ("/v1/transforms", "/v1/runs", "/v1/payloads/{payload_id}/outputs")
+
+
 def test_api3_no_answer_shows_a_secret_a_second_time(scene: Scene) -> None:
     issued, again = scene.key(role="admin"), {"idempotency_key": "shown-once"}
     body = {"name": "once", "role": "reader"}
@@ -369,7 +372,10 @@ def test_api3_no_answer_shows_a_secret_a_second_time(scene: Scene) -> None:
         got = send(scene.mine.admin, route, scene.mine.names)
         text = got.body.decode("latin-1") + repr(dict(got.headers))
         assert not [one for one in secrets if one in text], route.at
-        assert not {"secret", "digest", "sealed", "wrapped"} & names_in(got), route.at
+        shown = (
+            {"digest"} if route.path.startswith(CODE) else set()
+        )  # of what a version's code is, which tells it apart
+        assert not ({"secret", "digest", "sealed", "wrapped"} - shown) & names_in(got), route.at
 
 
 def names_in(got: Got) -> set[str]:

@@ -39,6 +39,16 @@ UNSAYABLE = {
     "POST /v1/endpoints": "an address is https and leads out of our own network",
     "POST /v1/probes": "a probe ends after it began",
     "POST /v1/payloads": "a part's name is printable",
+    "PATCH /v1/endpoints/{endpoint_id}": "as when it is registered",
+    "GET /v1/deliveries": "a moment is not empty",
+    "POST /v1/deliveries/replays": "the same",
+    "GET /v1/deliveries/replays/{replay_id}": "an id is of its kind",
+    "GET /v1/deliveries/ledger": "a month is among the last years",
+    "GET /v1/deliveries/ledger/plans": "the same",
+    "GET /v1/runs": "an id is of its kind",
+    "POST /v1/flows": "a flow that is enabled has steps, and its endpoints and transforms are there",
+    "PATCH /v1/flows/{flow_id}": "the same",
+    "POST /v1/flows/{flow_id}/enable": "the same",
 }
 """Operations that refuse (422) what the document allows, because JSON Schema cannot say the rule."""
 NOT_YET = {"GET /v1/audit/{leaf_id}/proof": "an entry waits for its index: 503 with Retry-After"}

@@ -63,6 +63,37 @@ ROWS: list[tuple[str, dict[str, object]]] = [
         "heldtrue.replays",
         {"replay_id": 11, "state": "failed", "created_to": NOW, "matched": 0, "created_at": NOW},
     ),
+    (
+        "heldtrue.transforms",
+        {"transform_id": 12, "current": 1, "config_sealed": b"c", "created_at": NOW},
+    ),
+    (
+        "heldtrue.transform_versions",
+        {"transform_id": 12, "number": 1, "language": "python", "digest": b"?" * 32, "size": 1, "created_at": NOW},
+    ),
+    (
+        "heldtrue.flows",
+        {"flow_id": 13, "state": "enabled", "trigger": "payload", "transforms": [], "config_sealed": b"c",
+         "created_at": NOW},
+    ),
+    (
+        "heldtrue.runs",
+        {"run_id": 14, "flow_id": 13, "payload_id": 4, "state": "done", "steps": 1, "revision": 1, "created_at": NOW},
+    ),
+    (
+        "heldtrue.run_steps",
+        {"run_id": 14, "position": 0, "payload_id": 4, "transform_id": 12, "version": 1, "digest": b"?" * 32,
+         "outcome": "ok", "inputs": 1, "outputs": 1, "tries": 1, "wall_ms": 1, "cpu_ms": 1, "finished_at": NOW},
+    ),
+    (
+        "heldtrue.outputs",
+        {"output_id": 15, "payload_id": 4, "ordinal": 1, "run_id": 14, "number": 0, "size": 1, "created_at": NOW},
+    ),
+    (
+        "heldtrue.mail_addresses",
+        {"address_id": 16, "digest": b"?" * 32, "config_sealed": b"c", "spf": "flag", "dkim": "flag", "dmarc": "flag",
+         "created_at": NOW},
+    ),
     ("heldtrue.key_uses", {"key_id": 3, "last_used_at": NOW}),
     ("heldtrue.session_generations", {"generation": 1, "changed_at": NOW}),
 ]  # fmt: skip

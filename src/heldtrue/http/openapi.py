@@ -173,7 +173,7 @@ def _signed_body(route: Route, by_type: ByType) -> Json:
 
 
 def _body(route: Route, binder: Binder, properties: Json, required: list[str]) -> Json | None:
-    if route.streams and route.mutates and route.method != "DELETE":
+    if route.streams and route.mutates and route.method != "DELETE" and not route.bodiless:
         return {
             "required": False,
             "description": "Any content type, or nothing; kept as it is sent. Attachments go as multipart/form-data.",

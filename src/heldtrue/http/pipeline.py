@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from heldtrue.http import idempotency, transaction, wire
 from heldtrue.http.credential import DuplicateCredentialError
-from heldtrue.http.exchange import Answer, Exchange, Page, Signed
+from heldtrue.http.exchange import Answer, Exchange, MalformedRequestError, Page, Signed
 from heldtrue.http.gate import Gate, needs_credential
 from heldtrue.http.group import GroupCommits, Member
 from heldtrue.http.idempotency import Repeatable
@@ -24,6 +24,8 @@ from heldtrue.kernel.errors import DeniedError, HeldtrueError, LimitedError, Not
 from heldtrue.op import Actor, Operation
 
 T = TypeVar("T")
+MOST_IGNORED = 64 * 1024
+"""Bytes of a body that are read to say that there should be none."""
 
 
 class InThread(Protocol):
@@ -160,6 +162,8 @@ class Pipeline:
             query=dict(request.query()), tls=request.tls, ports=self._ports, body=request.body, transact=transact,
             run_sync=self._in_thread,
         )  # fmt: skip
+        if route.bodiless and await exchange.whole_body(MOST_IGNORED):
+            raise MalformedRequestError("This operation takes no body.")
         answer = await route.action(exchange)
         if not exchange.transacted:
             raise TypeError(f"{route.at} answered without its transaction, so without an audit entry")

@@ -56,6 +56,8 @@ class Route:
     changes_access: bool = False
     """It changes who may come in, so it is answered when this process knows that."""
     streams: bool = False
+    bodiless: bool = False
+    """It streams, and takes no body all the same."""
     signed: bool = False
     """PUBLIC realm: whoever sends the body signed it, so that the action takes a `http.exchange.Signed` with the bytes
     and headers as they came. `takes` only describes the body."""

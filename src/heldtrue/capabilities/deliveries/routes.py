@@ -136,6 +136,7 @@ def routes(services: DeliveryServices) -> list[Route]:
             needs=Permission.ENDPOINT_WRITE,
             audits="endpoint.tested",
             streams=True,
+            bodiless=True,
             tags=("endpoints",),
         ),
         Route(

@@ -20,8 +20,9 @@ BEGIN
       NEW.arrived_at := NEW.settled_at; NEW.arrived_by := NEW.attempts;
     END IF;
   ELSIF NEW.state = 'held' THEN
-    NEW.held_for := (SELECT e.disabled_for FROM heldtrue.endpoints e
-                     WHERE e.tenant_id = NEW.tenant_id AND e.endpoint_id = NEW.endpoint_id);
+    NEW.held_for := coalesce((SELECT e.disabled_for FROM heldtrue.endpoints e
+                              WHERE e.tenant_id = NEW.tenant_id AND e.endpoint_id = NEW.endpoint_id),
+                             'gone');                    -- still enabled: an answer of 410 is being recorded
   ELSIF NEW.attempts > OLD.attempts THEN                 -- failed, and an attempt was made: it was the last
     NEW.given_up_at := coalesce(NEW.given_up_at, NEW.settled_at);
   ELSE                                                   -- failed without one: somebody ended it
