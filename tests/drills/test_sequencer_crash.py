@@ -162,3 +162,12 @@ def test_killed_at_random_moments_again_and_again(drill: Drill) -> None:
         drill.look()
     drill.recover()
     assert len(drill.seen) > 8
+
+
+def test_killed_twice_between_signing_and_publishing_before_anything_was_published(drill: Drill) -> None:
+    for _ in range(2):
+        drill.append(20)
+        with drill.child("sign", 1) as process:
+            assert process.wait(60) != 0
+    assert TileDirectory(drill.log_dir).checkpoint() is None
+    drill.recover()

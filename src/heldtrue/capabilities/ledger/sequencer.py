@@ -74,9 +74,12 @@ class Sequencer:
             count = self.assign()
             if count or not self._settled or self._stale():
                 self._settled = False
-                self.write_tiles()
-                self.sign()
-                self.publish()
+                size, signed = self.write_tiles(), None
+                while signed is None or signed.size < size:
+                    signed = self.sign()
+                    self.publish()
+                    if signed is None:
+                        break
                 self._settled = True
         except RollbackRefusedError as error:
             self.refusal = error.message
@@ -144,14 +147,18 @@ class Sequencer:
         return origin.size
 
     def sign(self) -> Checkpoint | None:
-        """T6: sign the tree whose tiles are written, unless its size is signed already; return what stands signed."""
+        """T6: sign the tree whose tiles are written, unless its size is signed already; return what stands signed.
+
+        What was signed before anything was published is published first: two checkpoints in the database and none in
+        the directory look like a directory that was lost.
+        """
         with self._database.system() as tx:
-            origin, _ = self._admit(tx)
+            origin, shown = self._admit(tx)
             if self._tiled is None or self._tiled[0] != origin.generation:
                 raise RuntimeError("tiles come before the checkpoint that points at them")
             size = self._tiled[1]
             newest = store.newest_checkpoints(tx, origin.generation, 1)
-            if newest and newest[0].size >= size:
+            if newest and (newest[0].size >= size or shown is None):
                 return Checkpoint(origin.origin, newest[0].size, newest[0].root)
             if not size:
                 return None
