@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 def runs() -> dict[tuple[str, str], dict[str, Any]]:
     """All runs, of a process with one thread."""
     ran = subprocess.run(
-        [sys.executable, str(HERE / "claims_laboratory.py")], capture_output=True, text=True, timeout=600, check=False
+        [sys.executable, str(HERE / "claims_laboratory.py")], capture_output=True, text=True, timeout=1500, check=False
     )
     lines = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
     assert ran.returncode == 0, ran.stderr[-4000:]
