@@ -40,12 +40,16 @@ def free_port() -> int:
     raise AssertionError("unreachable: the ports go round")
 
 
+PATIENCE = float(os.environ.get("PATIENCE", "3"))
+"""How many times as long as on a machine of its own a test waits; where a limit is what is tested, it is measured."""
+
+
 def until(true: Callable[[], Any], seconds: float, what: str, pause: float = 0.05) -> Any:
     """Ask again and again until the answer is true; return it, or fail saying *what* was waited for."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * PATIENCE
     while not (answer := true()):
         if time.monotonic() > end:
-            raise AssertionError(f"{what}: not within {seconds} s")
+            raise AssertionError(f"{what}: not within {seconds * PATIENCE:g} s")
         time.sleep(pause)  # between two questions; nothing depends on its length
     return answer
 
