@@ -65,13 +65,19 @@ class Server:
         return Database(at_database(self.roles, name), PoolSizes(tenant=6, edge=3, system=6))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Leave the names of what failed to `tools/run-tests`."""
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Leave the name of what failed to `tools/run-tests` at once, and say it at once: a run is long."""
+    if report.failed and (target := os.environ.get("FAILED_TESTS_FILE")) and "PYTEST_XDIST_WORKER" not in os.environ:
+        with Path(target).open("a") as names:
+            names.write(f"{report.nodeid}\n")
+        print(f"\nfailed: {report.nodeid}", flush=True)
+
+
+def pytest_terminal_summary() -> None:
+    """Leave the names of the skips that count as failures to `tools/run-tests`."""
     if target := os.environ.get("FAILED_TESTS_FILE"):
-        stats = terminalreporter.stats
-        failed = {report.nodeid for word in ("failed", "error") for report in stats.get(word, [])}
-        failed |= {test for test, _ in _refused_skips()}
-        Path(target).write_text("".join(f"{name}\n" for name in sorted(failed)))
+        with Path(target).open("a") as names:
+            names.writelines(f"{test}\n" for test, _ in _refused_skips())
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,10 @@ import subprocess
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
+from absent import absent
 from payload_house import PayloadHouse, build_payload_house, found_house
 from receiver import Received, Receiver
 
@@ -89,13 +90,6 @@ def _append(house: PayloadHouse, count: int) -> None:
     with house.database.system() as tx:
         for number in range(count):
             ledger.append_clear(tx, "intent", {"number": number}, house.house.clock.now(), house.house.ports.entropy)
-
-
-def absent(what: str) -> NoReturn:
-    """Skip by name, or fail where nothing may be skipped."""
-    if os.environ.get("CI"):
-        pytest.fail(f"{what} is not installed, and in CI nothing is skipped")
-    pytest.skip(f"{what} is not installed; `make test-deps` installs it")
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,12 @@ from typing import Any
 
 import psutil
 import pytest
+from absent import absent
 from dns_server import serve_names
 from instance import HELDTRUE, Instance, free_port, until
+
+from heldtrue.attack.caller import Address
+from heldtrue.claims.attacks.hello import VERSIONS, chosen
 
 pytestmark = pytest.mark.interop
 HERE = Path(__file__).parent
@@ -227,9 +231,12 @@ def test_the_command_line_makes_addresses_and_prints_the_records(running: Runnin
     assert served.body.decode() == records["mta_sts"]["text"]
 
 
-def absent(what: str) -> None:
-    import os
-
-    if os.environ.get("CI"):
-        pytest.fail(f"{what} is not installed, and in CI nothing is skipped")
-    pytest.skip(f"{what} is not installed; `make test-deps` installs it")
+def test_both_listeners_agree_to_today_s_tls_and_to_nothing_older(running: Running) -> None:
+    for place in (
+        Address("127.0.0.1", running.port, "mx.example.test", starttls=True),
+        Address("127.0.0.1", running.implicit, "mx.example.test"),
+    ):
+        agreed = {name: chosen(place, version) for name, version in VERSIONS.items()}
+        assert agreed["TLS 1.3"] == 0x0304
+        assert agreed["TLS 1.2"] == 0x0303
+        assert [agreed[name] for name in ("SSL 3.0", "TLS 1.0", "TLS 1.1")] == [None] * 3

@@ -27,6 +27,7 @@ import structlog
 
 from heldtrue.app import boot, first, listener, requests, web, wiring, worker
 from heldtrue.app.boot import Base, Ground
+from heldtrue.app.declared import declared
 from heldtrue.app.processes import Child, Ready
 from heldtrue.app.publication import PAUSE, catalogue
 from heldtrue.app.services import Services, services
@@ -186,9 +187,13 @@ def site(ground: Ground, pin: str, routes: Sequence[Route], sinks: Sinks | None 
     host, port = home.settings.address
     local = home.settings.tls_cert is None
     public = urlsplit(home.settings.public_url)
-    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - what to dial instead
+    reached = _dialled(host)
     return Site(
         address=Address(reached, port, "localhost" if local else public.hostname or reached),
+        listeners=[
+            Address(_dialled(one.host), one.port, "localhost" if local else one.name, one.starttls, one.clear)
+            for one in declared(home.settings)
+        ],
         authority=public.netloc,
         ca_file=home.data.tls / "ca.pem" if local else None,
         dsns=ground.dsns,
@@ -202,6 +207,11 @@ def site(ground: Ground, pin: str, routes: Sequence[Route], sinks: Sinks | None 
         routes=routes,
         sinks=sinks,
     )
+
+
+def _dialled(host: str) -> str:
+    """Return the address at which a listener on *host* is reached from this machine."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - what to dial instead
 
 
 @contextmanager

@@ -54,6 +54,10 @@ class Address:
     host: str
     port: int
     server_name: str
+    starttls: bool = False
+    """Whether it is a mail server, which speaks in clear until it is asked for TLS."""
+    clear: bool = False
+    """Whether it speaks no TLS: a door on loopback."""
 
 
 class Caller:

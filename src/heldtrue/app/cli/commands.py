@@ -20,6 +20,7 @@ from heldtrue.app.cli.log import log
 from heldtrue.app.cli.mail import addresses, mail
 from heldtrue.app.cli.payloads import payloads
 from heldtrue.app.cli.portal import portal
+from heldtrue.app.cli.ports import ports
 from heldtrue.app.cli.probe import probe
 from heldtrue.app.cli.registers import keys, orgs
 from heldtrue.app.cli.session import Session, command
@@ -34,6 +35,7 @@ command(cli, "demo")(demo)
 command(cli, "backup")(backup)
 command(cli, "restore")(restore)
 command(cli, "probe")(probe)
+command(cli, "ports")(ports)
 for name, group in (
     ("orgs", orgs),
     ("keys", keys),

@@ -3,99 +3,49 @@
 from __future__ import annotations
 
 import re
-import socket
-import ssl
-import struct
 from collections.abc import Mapping
+from ipaddress import ip_address
 
 from heldtrue.attack import Attack, AttackHinderedError, Finding, Place, judged
 from heldtrue.attack.arena import Arena
-from heldtrue.attack.caller import Address, Reply
+from heldtrue.attack.caller import Reply
 from heldtrue.attack.stock import request, retire, stock
+from heldtrue.claims.attacks.hello import VERSIONS, chosen
 from heldtrue.http.route import Realm
 
-OLD = {"SSL 3.0": 0x0300, "TLS 1.0": 0x0301, "TLS 1.1": 0x0302}
-NEW = {"TLS 1.2": ssl.TLSVersion.TLSv1_2, "TLS 1.3": ssl.TLSVersion.TLSv1_3}
-_SUITES = (0x000A, 0x002F, 0x0035, 0x003C, 0xC009, 0xC00A, 0xC013, 0xC014)
-"""Suites that a server of those years would take."""
-_ALERT, _HANDSHAKE, _SERVER_HELLO = 21, 22, 2
-TIMEOUT = 5.0
+OLD = ("SSL 3.0", "TLS 1.0", "TLS 1.1")
+NEW = ("TLS 1.2", "TLS 1.3")
 
 
 def old_tls(arena: Arena) -> Finding:
-    """Offer each listener nothing newer than TLS 1.1, by hand, and see whether it answers with a server hello."""
+    """Offer each listener one version of TLS after the other, byte by byte, and see which it agrees to."""
     faults: list[str] = []
     handshakes = 0
+    clear = [listener for listener in arena.listeners if listener.clear]
     for listener in arena.listeners:
-        for name, version in OLD.items():
+        if listener.clear:
+            continue
+        for name in (*OLD, *NEW):
             handshakes += 1
-            if _accepts_old(listener, version):
+            agreed = chosen(listener, VERSIONS[name])
+            if name in OLD and agreed is not None and agreed <= VERSIONS[OLD[-1]]:
                 faults.append(f"The listener on port {listener.port} accepted {name}.")
-        for name, modern in NEW.items():
-            handshakes += 1
-            spoken = _speaks(listener, modern)
-            if spoken is None:
+            if name in NEW and agreed != VERSIONS[name]:
                 faults.append(f"The listener on port {listener.port} does not speak {name}.")
-    if not arena.listeners:
+    faults += [
+        f"The listener on port {listener.port} speaks no TLS and can be reached from elsewhere."
+        for listener in clear
+        if not ip_address(listener.host).is_loopback
+    ]
+    if not handshakes:
         raise AttackHinderedError("no listener is known")
     return judged(
         faults,
         "Every listener refused SSL 3.0, TLS 1.0 and TLS 1.1, and spoke TLS 1.2 and 1.3.",
-        listeners=len(arena.listeners),
+        listeners=len(arena.listeners) - len(clear),
         handshakes=handshakes,
+        **({"loopback_doors": len(clear)} if clear else {}),
     )
-
-
-def _accepts_old(listener: Address, version: int) -> bool:
-    """Send a client hello of *version* and return whether a server hello of the same version came back."""
-    suites = b"".join(struct.pack(">H", suite) for suite in _SUITES)
-    name = listener.server_name.encode()
-    server_name = struct.pack(">HHHBH", 0, len(name) + 5, len(name) + 3, 0, len(name)) + name
-    groups = struct.pack(">HHHHH", 10, 6, 4, 23, 24)
-    formats = struct.pack(">HHBB", 11, 2, 1, 0)
-    extensions = (server_name + groups + formats) if version > 0x0300 else b""
-    body = struct.pack(">H", version) + bytes(32) + b"\0" + struct.pack(">H", len(suites)) + suites + b"\x01\0"
-    if extensions:
-        body += struct.pack(">H", len(extensions)) + extensions
-    hello = b"\x01" + len(body).to_bytes(3, "big") + body
-    record = bytes([_HANDSHAKE]) + struct.pack(">HH", min(version, 0x0301), len(hello)) + hello
-    try:
-        with socket.create_connection((listener.host, listener.port), TIMEOUT) as link:
-            link.sendall(record)
-            answer = _exactly(link, 11)
-    except ConnectionError:
-        return False
-    except OSError as error:
-        raise AttackHinderedError(f"the listener on port {listener.port} cannot be reached") from error
-    if len(answer) < 11 or answer[0] == _ALERT:
-        return False
-    return answer[0] == _HANDSHAKE and answer[5] == _SERVER_HELLO and struct.unpack(">H", answer[9:11])[0] <= 0x0302
-
-
-def _exactly(link: socket.socket, size: int) -> bytes:
-    got = b""
-    while len(got) < size:
-        piece = link.recv(size - len(got))
-        if not piece:
-            break
-        got += piece
-    return got
-
-
-def _speaks(listener: Address, version: ssl.TLSVersion) -> str | None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # who it is, every other attack verifies
-    context.minimum_version = context.maximum_version = version
-    try:
-        with (
-            socket.create_connection((listener.host, listener.port), TIMEOUT) as link,
-            context.wrap_socket(link, server_hostname=listener.server_name) as wrapped,
-        ):
-            return wrapped.version()
-    except (ssl.SSLError, ConnectionError):
-        return None
-    except OSError as error:
-        raise AttackHinderedError(f"the listener on port {listener.port} cannot be reached") from error
 
 
 class SharedCache:
@@ -157,12 +107,13 @@ ATTACKS = (
         name="transport.old_tls",
         place=Place.OBSERVE,
         tries=(
-            "Offer each listener SSL 3.0, TLS 1.0 and TLS 1.1, byte by byte, with the ciphers of their years.",
+            "Offer each listener SSL 3.0, TLS 1.0 and 1.1, byte by byte, with old ciphers; to mail after STARTTLS.",
             "It must not answer with a server hello.",
-            "Then speak TLS 1.2 and TLS 1.3 to it: both must work.",
+            "Then offer TLS 1.2 and TLS 1.3 alone: it must agree to each.",
         ),
         run=old_tls,
         breaks="listener-of-2006",
+        needs=("heldtrue.claims.attacks.hello",),
     ),
     Attack(
         name="caches.tenant_bound",
