@@ -65,14 +65,6 @@ class Server:
         return Database(at_database(self.roles, name), PoolSizes(tenant=6, edge=3, system=6))
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Leave the name of what failed to `tools/run-tests` at once, and say it at once: a run is long."""
-    if report.failed and (target := os.environ.get("FAILED_TESTS_FILE")) and "PYTEST_XDIST_WORKER" not in os.environ:
-        with Path(target).open("a") as names:
-            names.write(f"{report.nodeid}\n")
-        print(f"\nfailed: {report.nodeid}", flush=True)
-
-
 def pytest_terminal_summary() -> None:
     """Leave the names of the skips that count as failures to `tools/run-tests`."""
     if target := os.environ.get("FAILED_TESTS_FILE"):
@@ -178,7 +170,11 @@ def _may_skip(reason: str) -> bool:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Remember what was skipped, and why."""
+    """Remember what was skipped, and why; say what failed at once, and leave its name to `tools/run-tests`."""
+    if report.failed and (target := os.environ.get("FAILED_TESTS_FILE")) and "PYTEST_XDIST_WORKER" not in os.environ:
+        with Path(target).open("a") as names:
+            names.write(f"{report.nodeid}\n")
+        print(f"\nfailed: {report.nodeid}", flush=True)
     if report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         _skipped.append((report.nodeid, reason))
