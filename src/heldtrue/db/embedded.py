@@ -257,7 +257,7 @@ class EmbeddedServer:
                 self._who, draft,
                 [self.programs.path("initdb"), "-D", str(draft), "-U", SUPERUSER, f"--pwfile=/dev/fd/{handle}",
                  "--auth=scram-sha-256", "--encoding=UTF8", "--data-checksums",
-                 "--locale=C", *self._locale_provider()],
+                 "--locale=C", *self._locale_provider(), *self._as_safe_as_asked()],
                 pass_fds=(handle,),
             )  # fmt: skip
         finally:
@@ -268,6 +268,10 @@ class EmbeddedServer:
 
     def _locale_provider(self) -> list[str]:
         return ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if self.programs.major >= 17 else []
+
+    def _as_safe_as_asked(self) -> list[str]:
+        """Return what spares a throw-away cluster the wait for the disk, as its configuration spares it later."""
+        return ["--no-sync"] if self._configuration.get("fsync") == "off" else []
 
     def _write_configuration(self) -> None:
         settings = {**self._configuration, "unix_socket_directories": str(self._socket_directory())}
