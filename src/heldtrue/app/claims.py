@@ -11,7 +11,6 @@ import contextlib
 import ctypes
 import os
 import shutil
-import socket
 import sys
 import tempfile
 import threading
@@ -225,7 +224,7 @@ def scratch(directory: Path, above: Ground) -> Generator[Arena]:
     os.environ["TMPDIR"] = tempfile.tempdir = str(temporary)
     os.umask(0o022)
     with ExitStack() as stack:
-        socket_ = stack.enter_context(contextlib.closing(listener.bind("127.0.0.1", _free_port())))
+        socket_ = stack.enter_context(contextlib.closing(listener.bind("127.0.0.1", listener.free_port())))
         port = socket_.getsockname()[1]
         settings = Settings(
             listen=f"127.0.0.1:{port}",
@@ -299,11 +298,6 @@ def _wait_for(children: Sequence[Child]) -> None:
 def _let_look() -> None:
     """Let the searcher, which runs as the same user, see which files this process holds open."""
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
 
 
 def _cluster(base: Base) -> Path:

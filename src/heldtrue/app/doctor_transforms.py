@@ -27,7 +27,7 @@ def examine_transforms(data: DataDir, settings: Transforms) -> Iterator[Finding]
         yield Finding("sandbox", Level.OK, "not asked: nothing runs")
         return
     try:
-        about = asyncio.run(_ask(data))
+        about = ask(data)
     except (UnavailableError, TimeoutError, OSError):
         yield Finding(
             "sandbox",
@@ -43,6 +43,11 @@ def examine_transforms(data: DataDir, settings: Transforms) -> Iterator[Finding]
         f"level {about.level}, memory held by {about.memory_by}{'; ' if missing else ''}{missing}",
         "" if about.level == FULL else "A newer kernel, or user namespaces for its user, make it full.",
     )
+
+
+def ask(data: DataDir) -> About:
+    """Return what the runner says of itself; raise `UnavailableError`, `TimeoutError` or `OSError` otherwise."""
+    return asyncio.run(_ask(data))
 
 
 async def _ask(data: DataDir) -> About:

@@ -53,6 +53,12 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on at this moment."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
 def bind_unix(path: Path, owner: tuple[int, int] | None) -> socket.socket:
     """Return a socket that listens at *path*, for its owner and group alone; one that nobody answers on is replaced.
 

@@ -44,6 +44,7 @@ from heldtrue.crypto.tls import ensure_local_authority
 from heldtrue.db import migrate
 
 DEMO_NETWORK = "127.0.0.1/32"
+DEMO_DOMAIN = "in.saltmarsh.example"
 RENEWAL = timedelta(hours=12)
 """How often the local certificate is looked at for its age."""
 
@@ -143,15 +144,17 @@ def _hear_early_stops() -> threading.Event:
 
 
 def _with_demo(home: Home) -> Home:
-    """Return the home with loopback and the demo's authority allowed as destinations."""
+    """Return the home with loopback and the demo's authority allowed as destinations, and taking mail on loopback."""
     made = ensure_local_authority(home.data.root / "demo", home.clock.now())
     made.ca.parent.chmod(0o755)
     allowed = home.settings.destinations
     destinations = Destinations(allow=(*allowed.allow, DEMO_NETWORK), ca_file=allowed.ca_file)
     authorities = (home.authorities or "") + made.ca.read_text("ascii")
-    return replace(
-        home, settings=msgspec.structs.replace(home.settings, destinations=destinations), authorities=authorities
-    )
+    post = home.settings.mail
+    if not post.opens and home.settings.tls_cert is None:
+        post = msgspec.structs.replace(post, listen=f"127.0.0.1:{listener.free_port()}", domain=DEMO_DOMAIN)
+    settings = msgspec.structs.replace(home.settings, destinations=destinations, mail=post)
+    return replace(home, settings=settings, authorities=authorities)
 
 
 def _announce(home: Home, prepared: Prepared, *, demo: bool) -> Serving:
@@ -194,6 +197,7 @@ def _noted(home: Home, *, demo: bool) -> Generator[None]:
         "operator_file": str(home.operator_file),
         "own_certificate": home.settings.tls_cert is not None,
         "demo": demo,
+        "mail": home.settings.mail.listen,
     }
     instance.write_durably(home.data.serving, orjson.dumps(note), 0o644)
     places = {"platform_key": boot.key_uri(home.settings, home.identity), "database": home.settings.database}

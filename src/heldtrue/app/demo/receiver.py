@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import ssl
+import sys
 import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -61,6 +62,14 @@ class Receiver:
             return self.changed.wait_for(lambda: len(self.received) >= count, seconds)
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    """A server that does not tell of strangers who speak no TLS, or hang up."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)  # pyright: ignore[reportArgumentType]
+
+
 @contextmanager
 def receiving(cert: Path, key: Path) -> Generator[Receiver]:
     """Serve a receiver on a free port of 127.0.0.1 until the block ends."""
@@ -86,7 +95,7 @@ def receiving(cert: Path, key: Path) -> Generator[Receiver]:
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     receiver = Receiver(f"https://127.0.0.1:{server.server_address[1]}/invoices")

@@ -20,9 +20,7 @@ class Sample:
 
 def find(folder: Path | None) -> list[Sample]:
     """Return the samples in *folder*, by default those that came with this installation."""
-    here = folder or next((place for place in _places() if (place / "invoice.json").exists()), None)
-    if here is None or not (here / "invoice.json").exists():
-        raise SettingsError("the examples are not where they should be", advice="Name their folder with --examples.")
+    here = _home(folder)
     return [
         Sample("an invoice as JSON", here / "invoice.json"),
         Sample("the same as UBL 2.1", here / "invoice.ubl.xml"),
@@ -34,6 +32,18 @@ def find(folder: Path | None) -> list[Sample]:
         ),
         Sample("an excerpt of a public filing", here / "filing.json"),
     ]
+
+
+def mail(folder: Path | None) -> Path:
+    """Return the mail with an invoice as PDF and as UBL."""
+    return _home(folder) / "invoice-mail.eml"
+
+
+def _home(folder: Path | None) -> Path:
+    here = folder or next((place for place in _places() if (place / "invoice.json").exists()), None)
+    if here is None or not (here / "invoice.json").exists():
+        raise SettingsError("the examples are not where they should be", advice="Name their folder with --examples.")
+    return here
 
 
 def _places() -> list[Path]:

@@ -51,6 +51,8 @@ class Story:
     operator_file: Path
     pin: str
     out: Path
+    mail: str | None = None
+    """`HOST:PORT` of the mail listener; None: no mail is taken, or not under the local authority."""
     sent: list[tuple[Sample, str]] = field(default_factory=list[tuple[Sample, str]])
 
     @property
@@ -196,4 +198,5 @@ def open_story(data: Path, serving: dict[str, Any] | None, out: Path) -> Story:
         operator_file=operator_file,
         pin=(data / "log.pin").read_text().strip(),
         out=out,
+        mail=None if serving.get("own_certificate") else serving.get("mail"),
     )
