@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +24,20 @@ class Group:
     folders: tuple[Path, ...]
     version: int
 
-    def take(self, pid: int) -> None:
-        """Put a process in."""
-        for folder in self.folders:
-            (folder / "cgroup.procs").write_text(str(pid))
+    @contextlib.contextmanager
+    def doors(self) -> Generator[list[int]]:
+        """Open what a process writes `0` to in order to join, one descriptor a hierarchy.
+
+        A thread that moves itself by version 1's `tasks` waits for nobody; to move another process the kernel waits
+        until no processor looks at the old arrangement any more, some 10 ms.
+        """
+        name = "cgroup.procs" if self.version == 2 else "tasks"
+        with contextlib.ExitStack() as stack:
+            opened: list[int] = []
+            for folder in self.folders:
+                opened.append(os.open(folder / name, os.O_WRONLY | os.O_CLOEXEC))
+                stack.callback(os.close, opened[-1])
+            yield opened
 
     def peak(self) -> int | None:
         """Return the most memory that it used, in bytes, where the kernel says."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import os
 import shutil
 import tempfile
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from heldtrue.sandbox.cgroups import CgroupError, Cgroups, Group
 from heldtrue.sandbox.cgroups import find as find_cgroups
-from heldtrue.sandbox.conversation import Heard, converse
+from heldtrue.sandbox.conversation import Heard, converse, wait_until_ready
 from heldtrue.sandbox.image import Image, build
 from heldtrue.sandbox.jail.layers import ALL, Layers
 from heldtrue.sandbox.jail.walls import Ceilings
@@ -23,9 +24,11 @@ from heldtrue.sandbox.jobs import About, Job, Outcome, RunLimits, RunResult
 from heldtrue.sandbox.levels import Found, find
 from heldtrue.sandbox.stable import Ready, Stable
 from heldtrue.sandbox.usage import of_tree
-from heldtrue.sandbox.zygotes import NOBODY, Child, SandboxError
+from heldtrue.sandbox.zygotes import NOBODY, Child, SandboxError, Zygote
 
 KILL_WAIT = 30.0
+_NUMBERS = itertools.count(1)
+"""Of this process's control groups, whichever engine they are of."""
 
 
 class Engine:
@@ -53,7 +56,6 @@ class Engine:
         self._found: Found | None = None
         self._running: set[Child] = set()
         self._lock = threading.Lock()
-        self._names = 0
 
     @property
     def layers(self) -> Layers:
@@ -93,13 +95,15 @@ class Engine:
             if self._asked.cgroup:
                 try:
                     self._cgroups = find_cgroups()
-                except CgroupError as error:
+                    self._try_group(zygote)
+                except (CgroupError, SandboxError) as error:
+                    self._cgroups = None
                     missing["cgroup"] = str(error)
             self._found = replace(self._found, missing=missing)
             self.identity = identity(self._image, self._found)
             self._stable = Stable(
                 self._image, self._found.layers, self._uid, ceilings(RunLimits()), zygote, spare=self._spare,
-                pool=self._pool, tenants=self._tenants, recycle_after=self._recycle_after,
+                pool=self._pool, tenants=self._tenants, recycle_after=self._recycle_after, groups=self._group,
             )  # fmt: skip
         except BaseException:
             self._stop()
@@ -146,12 +150,11 @@ class Engine:
                 stable.give_back(ready)
 
     def _with(self, ready: Ready, job: Job, cancelled: threading.Event) -> RunResult:
-        """Have one conversation, in the control group that was made for it; end the child whatever comes of it."""
-        child, layers, group = ready.child, self.layers, None
+        """Have one conversation; end the child whatever comes of it."""
+        child, layers = ready.child, self.layers
         begun = time.monotonic()
         kept = False
         try:
-            group = self._group(job.limits, child)
             pid = child.pid()
             warm = ready.stall.warm
 
@@ -167,29 +170,35 @@ class Engine:
 
             heard = converse(child, job, over, begun + job.limits.wall_ms / 1000)
             kept = not layers.single_use and heard.outcome in {"ok", "error"}
-            return self._result(heard, child, group, begun, kept=kept)
+            return self._result(heard, child, ready.group, begun, kept=kept)
         finally:
             if not kept:
                 child.kill()
                 child.ended.exception(KILL_WAIT)
-            if group is not None:
-                group.remove()
 
-    def _group(self, limits: RunLimits, child: Child) -> Group | None:
+    def _try_group(self, zygote: Zygote) -> None:
+        """Have a child join a control group, as every run will; raise `SandboxError` when it may not."""
+        need = ceilings(RunLimits())
+        group = self._group(need)
+        if group is None:
+            return
+        try:
+            with group.doors() as doors:
+                child = zygote.spawn(need, None, doors)
+            try:
+                wait_until_ready(child, KILL_WAIT)
+            finally:
+                child.kill()
+                child.ended.exception(KILL_WAIT)
+                child.close()
+        finally:
+            group.remove()
+
+    def _group(self, need: Ceilings) -> Group | None:
+        """Return a control group for one child that is about to be made."""
         if self._cgroups is None or not self.layers.single_use:
             return None
-        with self._lock:
-            self._names += 1
-            name = f"heldtrue.{os.getpid()}.{self._names}"
-        group = self._cgroups.make(name, limits.memory, limits.processes + 1)
-        try:
-            group.take(child.pid())
-        except OSError:
-            child.kill()
-            child.ended.exception(KILL_WAIT)
-            group.remove()
-            raise
-        return group
+        return self._cgroups.make(f"heldtrue.{os.getpid()}.{next(_NUMBERS)}", need.memory, need.processes + 1)
 
     def _result(self, heard: Heard, child: Child, group: Group | None, begun: float, *, kept: bool) -> RunResult:
         cpu_ms, peak, starved = 0, None, False

@@ -7,9 +7,12 @@ import shutil
 import tempfile
 import threading
 from collections import OrderedDict, deque
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from heldtrue.sandbox.cgroups import Group
 from heldtrue.sandbox.conversation import wait_until_ready
 from heldtrue.sandbox.image import Image
 from heldtrue.sandbox.jail.layers import Layers
@@ -18,6 +21,8 @@ from heldtrue.sandbox.usage import of_tree
 from heldtrue.sandbox.zygotes import Child, SandboxError, Zygote
 
 READY_WITHIN = 30.0
+SHORT_RUN = 0.02
+"""Seconds for which a refill gives way to the end of a run: one zygote makes children and buries them."""
 
 
 @dataclass(slots=True, eq=False)
@@ -41,12 +46,16 @@ class Ready:
     stall: Stall
     directory: Path | None
     """Where it is, when it has no root of its own."""
+    group: Group | None
+    """Its control group, which it is in already."""
 
     def end(self) -> None:
-        """Kill it, and remove what it had on disk."""
+        """Kill it, and remove its control group and what it had on disk."""
         self.child.kill()
         self.child.ended.exception(READY_WITHIN)
         self.child.close()
+        if self.group is not None:
+            self.group.remove()
         if self.directory is not None:
             shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -66,8 +75,13 @@ class Stable:
         tenants: int,
         recycle_after: int,
         spare: bool,
+        groups: Callable[[Ceilings], Group | None],
     ) -> None:
-        """Begin with the zygote *first*; without *spare* a further one is started only when a tenant waits for it."""
+        """Begin with the zygote *first*; without *spare* a further one is started only when a tenant waits for it.
+
+        *groups* makes the control group of one child.
+        """
+        self._groups = groups
         self._image, self._layers, self._uid, self._usual = image, layers, uid, usual
         self._size, self._tenants, self._recycle_after = pool, tenants, recycle_after
         self._stalls: OrderedDict[str, Stall] = OrderedDict()
@@ -109,6 +123,7 @@ class Stable:
         with self._changed:
             stall.using -= 1
             last = stall.retired and stall.using == 0
+            self._changed.notify_all()
         if last:
             self._close(stall)
 
@@ -167,14 +182,18 @@ class Stable:
             stall.retired = True
 
     def _spawn(self, stall: Stall, need: Ceilings) -> Ready:
+        group = self._groups(need)
         directory = None if self._layers.mount else self._directory()
         try:
-            child = stall.zygote.spawn(need, directory)
-        except SandboxError:
+            with nullcontext(()) if group is None else group.doors() as doors:
+                child = stall.zygote.spawn(need, directory, doors)
+        except (SandboxError, OSError) as error:
             if directory is not None:
                 shutil.rmtree(directory, ignore_errors=True)
-            raise
-        ready = Ready(child, stall, directory)
+            if group is not None:
+                group.remove()
+            raise error if isinstance(error, SandboxError) else SandboxError("control group", str(error)) from error
+        ready = Ready(child, stall, directory, group)
         try:
             wait_until_ready(child, READY_WITHIN)
         except SandboxError:
@@ -222,6 +241,7 @@ class Stable:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._closing or self._thin() is not None)
+                self._changed.wait_for(self._now, SHORT_RUN)
                 thin = self._thin()
             if self._closing or thin is None:
                 return
@@ -229,6 +249,11 @@ class Stable:
                 self._fill(thin)
             except SandboxError as error:
                 self._failed(thin, error)
+
+    def _now(self) -> bool:
+        """Say whether a pool has to be refilled at once, though its zygote may soon have to bury a run that ends."""
+        thin = self._thin()
+        return self._closing or thin is None or thin.using == 0 or 2 * len(thin.pool) < self._size
 
     def _thin(self) -> Stall | None:
         spare = [self._spare] if self._spare is not None else []

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -126,8 +127,8 @@ class Zygote:
         if self._process.stderr is not None:
             self._process.stderr.close()
 
-    def spawn(self, ceilings: Ceilings, directory: Path | None = None) -> Child:
-        """Return a child with its walls up, which has not read anything yet."""
+    def spawn(self, ceilings: Ceilings, directory: Path | None = None, doors: Sequence[int] = ()) -> Child:
+        """Return a child with its walls up, which has not read anything yet; it joins the control group of *doors*."""
         job_read, job = os.pipe2(os.O_CLOEXEC)
         answer, answer_write = os.pipe2(os.O_CLOEXEC)
         with self._lock:
@@ -140,7 +141,7 @@ class Zygote:
             "directory": None if directory is None else str(directory),
         }
         try:
-            socket.send_fds(self._channel, [json.dumps(asked).encode()], [job_read, answer_write])
+            socket.send_fds(self._channel, [json.dumps(asked).encode()], [job_read, answer_write, *doors])
             pidfd = born.result(30)
         except BaseException as error:
             os.close(job)

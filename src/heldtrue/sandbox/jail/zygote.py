@@ -1,7 +1,7 @@
 """The zygote: a warm interpreter that forks jailed children and never reads a byte of anybody's data.
 
-On its control socket (seqpacket, JSON) it takes `{"spawn": number, "ceilings": {…}}` with two descriptors, the job's
-and the answer's pipe, and gives `{"spawned": number}` with the child's pidfd, then
+On its control socket (seqpacket, JSON) it takes `{"spawn": number, "ceilings": {…}}` with descriptors, the job's
+and the answer's pipe and the doors of a control group, and gives `{"spawned": number}` with the child's pidfd, then
 `{"exited": number, "status", "cpu_ms", "peak"}`.
 The end of the socket is the end of the zygote, and by their death signal of every child.
 """
@@ -23,6 +23,8 @@ from heldtrue.sandbox.jail import calls, walls
 from heldtrue.sandbox.jail.layers import Layers
 
 LARGEST = 65536
+MOST = 2 + 2
+"""Descriptors of one request: the pipes, and a door for each of version 1's hierarchies."""
 
 
 @dataclass
@@ -52,29 +54,27 @@ class Zygote:
 
     def hear(self) -> int | None:
         """Take one request; return the pidfd of the child that it made."""
-        message, descriptors, _, _ = socket.recv_fds(self.channel, LARGEST, 2, socket.MSG_CMSG_CLOEXEC)
+        message, descriptors, _, _ = socket.recv_fds(self.channel, LARGEST, MOST, socket.MSG_CMSG_CLOEXEC)
         if not message:
             self.end()
         asked = json.loads(message)
-        number, (job, answer) = asked["spawn"], descriptors
+        number, (job, answer, *doors) = asked["spawn"], descriptors
         flags = walls.namespaces(self.layers, privileged=self.uid == 0)
         try:
             pid, pidfd = calls.clone(flags)
         except calls.CallError as error:
             self.tell({"failed": "namespaces", "why": str(error), "number": number})
-            os.close(job)
-            os.close(answer)
+            close(descriptors)
             return None
         if pid == 0:
-            self.become(asked, job, answer, flags)
-        os.close(job)
-        os.close(answer)
+            self.become(asked, job, answer, doors, flags)
+        close(descriptors)
         self.children[pidfd] = (number, pid)
         socket.send_fds(self.channel, [json.dumps({"spawned": number}).encode()], [pidfd])
         return pidfd
 
-    def become(self, asked: dict[str, Any], job: int, answer: int, flags: int) -> None:
-        """Be the run: walls first, then the tenant's bytes. Never return."""
+    def become(self, asked: dict[str, Any], job: int, answer: int, doors: list[int], flags: int) -> None:
+        """Be the run: its control group and walls first, then the tenant's bytes. Never return."""
         code = 1
         directory = asked.get("directory")
         try:
@@ -82,6 +82,8 @@ class Zygote:
                 os.chdir(directory)
             ground = walls.Ground(self.proc, self.uid, self.gid, self.libraries, frozenset((job, answer)))
             try:
+                with walls.wall("control group"):
+                    join(doors)
                 walls.build(self.layers, walls.Ceilings(**asked["ceilings"]), ground, flags)
             except walls.WallError as error:
                 harness.refuse(answer, error.layer, error.why)
@@ -112,6 +114,19 @@ class Zygote:
         for _, pid in self.children.values():
             os.waitpid(pid, 0)
         os._exit(0)
+
+
+def join(doors: list[int]) -> None:
+    """Enter a control group through its *doors*, and close them."""
+    for door in doors:
+        os.write(door, b"0")
+    close(doors)
+
+
+def close(descriptors: list[int]) -> None:
+    """Close all of *descriptors*."""
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def main(given: list[str]) -> None:
