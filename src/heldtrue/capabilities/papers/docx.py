@@ -177,7 +177,8 @@ def _row_xml(part: Any, row: Sequence[Words], widths: Sequence[int], *, head: bo
     shading = f'<w:shd w:val="clear" w:color="auto" w:fill="{_HEAD_FILL}"/>' if head else ""
     cells = "".join(
         f'<w:tc><w:tcPr><w:tcW w:w="{share}" w:type="dxa"/>{shading}</w:tcPr>'
-        f'<w:p><w:pPr><w:pStyle w:val="Cell"/></w:pPr>{"".join(_run_xml(part, span) for span in spans(words))}</w:p></w:tc>'
+        f'<w:p><w:pPr><w:pStyle w:val="Cell"/></w:pPr>'
+        f"{''.join(_run_xml(part, span) for span in spans(words))}</w:p></w:tc>"
         for words, share in zip(row, widths, strict=True)
     )
     return f"<w:tr><w:trPr>{kept}</w:trPr>{cells}</w:tr>"
