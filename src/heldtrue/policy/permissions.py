@@ -38,6 +38,7 @@ class Permission(StrEnum):
     PROBE_RECORD = "probe.record"
     ADDRESS_WRITE = "address.write"
     ADDRESS_READ = "address.read"
+    POST_MANAGE = "post.manage"
 
 
 @unique
@@ -75,6 +76,7 @@ GRANTS: dict[Role, frozenset[Permission]] = {
             Permission.CLAIM_RUN,
             Permission.UPSTREAM_KEY_MANAGE,
             Permission.PROBE_RECORD,
+            Permission.POST_MANAGE,
         }
     ),
     Role.ADMIN: _READS
