@@ -97,8 +97,6 @@ class Signed:
     body: bytes
     request: RequestId
     ports: Ports = field(repr=False)
-    source: str = "local"
-    """The bucket of the address it came from, for limits of its own."""
 
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]

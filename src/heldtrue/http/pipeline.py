@@ -109,7 +109,7 @@ class Pipeline:
         """Hand the body over as it came; whom its signature does not satisfy is counted among the refused."""
         request = call.request
         body = await request.body.whole(self._ports.body_limit)
-        signed = Signed(request.headers, body, call.trace.request, self._ports, request.source)
+        signed = Signed(request.headers, body, call.trace.request, self._ports)
         try:
             return await self._in_thread(lambda: call.route.action(signed))
         except (UnauthenticatedError, DeniedError) as error:
