@@ -34,6 +34,8 @@ EXEMPT_TABLES: Mapping[str, str] = MappingProxyType(
         "heldtrue.claim_schedules": "the operator's own promises, published",
         "heldtrue.probes": "the operator's own evidence, published",
         "heldtrue.post_mails": "mail of the operator's own, sealed under the operator's key",
+        "heldtrue.register_entries": "the operator's own registers, published",
+        "heldtrue.register_sealed": "the operator's own registers, sealed; the log has commitments",
         "heldtrue.rate_buckets": "levels of limits under keyed names; nothing tells whose they are",
         "keystore.upstream_keys": "the operator's own keys, wrapped",
         "keystore.signing_keys": "the operator's own keys, wrapped; public halves are published",
@@ -59,6 +61,7 @@ EXEMPT_CONTENT: Mapping[str, str] = MappingProxyType(
         "heldtrue.post_mails.draft_sealed": "the operator's own mail; the worker that sends it is of the system",
         "heldtrue.post_mails.wire_sealed": "as its draft",
         "heldtrue.post_mails.reply_sealed": "as its draft",
+        "heldtrue.register_sealed.document_sealed": "the operator's own documents, under the operator's own keys",
     }
 )
 """Sealed columns that the system role may read."""
@@ -72,6 +75,8 @@ APPEND_ONLY: Mapping[str, frozenset[str]] = MappingProxyType(
         "heldtrue.attack_results": frozenset({"SELECT", "INSERT"}),
         "heldtrue.claim_schedules": frozenset({"SELECT", "INSERT"}),
         "heldtrue.probes": frozenset({"SELECT", "INSERT"}),
+        "heldtrue.register_entries": frozenset({"SELECT", "INSERT"}),
+        "heldtrue.register_sealed": frozenset({"SELECT", "INSERT"}),
         "heldtrue.log_pending": frozenset({"SELECT", "INSERT", "DELETE"}),
     }
 )
