@@ -1,8 +1,8 @@
 """Business time by country and time zone: deadlines, and how much of it has passed.
 
 A business day is one on which the country as a whole works: neither its weekend nor one of its public holidays. Days on
-which only a part of a country rests count where that part is named (`GB-ENG`, `DE-BY`; ISO 3166-2). Business hours are 09:00 to 17:00 local time. A clock
-never pauses: nothing but the calendar stops it.
+which only a part of a country rests count where that part is named (`GB-ENG`, `DE-BY`; ISO 3166-2). Business hours are
+09:00 to 17:00 local time. A clock never pauses: nothing but the calendar stops it.
 
 Where a rule could be read in two ways, the one that ends earlier is taken, so that no calendar makes its owner look
 faster. What arrives after hours or on a closed day is due by the same rule as what arrives at noon.
