@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from heldtrue.app.settings_company import CompanySettings
 from heldtrue.app.settings_edge import Edge, host_and_port
 from heldtrue.app.settings_leaks import Leaks
 from heldtrue.app.settings_mail import Mail
@@ -93,6 +94,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     mail: Mail = Mail()
     transforms: Transforms = Transforms()
     portal: Portal = Portal()
+    company: CompanySettings = CompanySettings()
 
     def __post_init__(self) -> None:
         parse_listen(self.listen)

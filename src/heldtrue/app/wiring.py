@@ -10,7 +10,8 @@ from functools import partial
 from heldtrue.app.boot import Ground
 from heldtrue.app.health import Health
 from heldtrue.app.metrics import WebMetrics
-from heldtrue.app.publication import trust_services
+from heldtrue.app.publication import pages, trust_services
+from heldtrue.app.registers import KINDS
 from heldtrue.app.services import Services, services
 from heldtrue.app.settings_leaks import reporters
 from heldtrue.app.settings_mail import mail_domain
@@ -43,6 +44,7 @@ from heldtrue.capabilities.promises.routes import ROUTES as PROMISES
 from heldtrue.capabilities.receipts import actions as receipts
 from heldtrue.capabilities.receipts.routes import ReceiptServices
 from heldtrue.capabilities.receipts.routes import routes as receipt_routes
+from heldtrue.capabilities.registers.routes import routes as register_routes
 from heldtrue.capabilities.tenants.routes import ROUTES as TENANTS
 from heldtrue.capabilities.transforms import run_actions as runs
 from heldtrue.capabilities.transforms.routes import ROUTES as FLOWS
@@ -99,7 +101,8 @@ def table(parts: Services) -> list[Route]:
         *keystore_routes(parts.database, parts.ground.home.clock),
         *upstream_routes(parts.ground.home.platform),
         *probe_routes(ProbeServices(signers=parts.signers, origin=parts.ground.home.identity.origin)),
-        *trust_routes(trust_services(parts)),
+        *register_routes(KINDS),
+        *trust_routes(trust_services(parts), pages(parts)),
     ]
 
 

@@ -33,6 +33,8 @@ EXEMPT_TABLES: Mapping[str, str] = MappingProxyType(
         "heldtrue.attack_results": "the operator's own evidence, published",
         "heldtrue.claim_schedules": "the operator's own promises, published",
         "heldtrue.probes": "the operator's own evidence, published",
+        "heldtrue.register_entries": "the operator's own registers, published",
+        "heldtrue.register_sealed": "the operator's own registers, sealed; the log has commitments",
         "heldtrue.rate_buckets": "levels of limits under keyed names; nothing tells whose they are",
         "keystore.upstream_keys": "the operator's own keys, wrapped",
         "keystore.signing_keys": "the operator's own keys, wrapped; public halves are published",
@@ -55,6 +57,7 @@ EXEMPT_CONTENT: Mapping[str, str] = MappingProxyType(
     {
         "heldtrue.idempotency.answer": "the operator's requests run as the system role; its policy shows their answers "
         "and those that are over, which it sweeps",
+        "heldtrue.register_sealed.document_sealed": "the operator's own documents, under the operator's own keys",
     }
 )
 """Sealed columns that the system role may read."""
@@ -68,6 +71,8 @@ APPEND_ONLY: Mapping[str, frozenset[str]] = MappingProxyType(
         "heldtrue.attack_results": frozenset({"SELECT", "INSERT"}),
         "heldtrue.claim_schedules": frozenset({"SELECT", "INSERT"}),
         "heldtrue.probes": frozenset({"SELECT", "INSERT"}),
+        "heldtrue.register_entries": frozenset({"SELECT", "INSERT"}),
+        "heldtrue.register_sealed": frozenset({"SELECT", "INSERT"}),
         "heldtrue.log_pending": frozenset({"SELECT", "INSERT", "DELETE"}),
     }
 )

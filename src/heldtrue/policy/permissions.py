@@ -38,6 +38,8 @@ class Permission(StrEnum):
     PROBE_RECORD = "probe.record"
     ADDRESS_WRITE = "address.write"
     ADDRESS_READ = "address.read"
+    REGISTER_READ = "register.read"
+    REGISTER_WRITE = "register.write"
 
 
 @unique
@@ -75,6 +77,8 @@ GRANTS: dict[Role, frozenset[Permission]] = {
             Permission.CLAIM_RUN,
             Permission.UPSTREAM_KEY_MANAGE,
             Permission.PROBE_RECORD,
+            Permission.REGISTER_READ,
+            Permission.REGISTER_WRITE,
         }
     ),
     Role.ADMIN: _READS

@@ -16,6 +16,7 @@ from heldtrue.app.cli.deliveries import deliveries
 from heldtrue.app.cli.demo import demo
 from heldtrue.app.cli.edge import edge
 from heldtrue.app.cli.endpoints import endpoints
+from heldtrue.app.cli.entries import registers
 from heldtrue.app.cli.log import log
 from heldtrue.app.cli.mail import addresses, mail
 from heldtrue.app.cli.payloads import payloads
@@ -46,6 +47,7 @@ for name, group in (
     ("transforms", transforms),
     ("flows", flows),
     ("portal", portal),
+    ("registers", registers),
     ("log", log),
     ("claims", claims),
 ):
