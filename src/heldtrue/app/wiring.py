@@ -11,6 +11,7 @@ from heldtrue.app.boot import Ground
 from heldtrue.app.health import Health
 from heldtrue.app.metrics import WebMetrics
 from heldtrue.app.publication import pages, trust_services
+from heldtrue.app.publication import pages, trust_services
 from heldtrue.app.registers import KINDS
 from heldtrue.app.services import Services, services
 from heldtrue.app.settings_leaks import reporters
@@ -104,8 +105,8 @@ def table(parts: Services) -> list[Route]:
         *keystore_routes(parts.database, parts.ground.home.clock),
         *upstream_routes(parts.ground.home.platform),
         *probe_routes(ProbeServices(signers=parts.signers, origin=parts.ground.home.identity.origin)),
-        *trust_routes(trust_services(parts), pages(parts)),
         *register_routes(KINDS),
+        *trust_routes(trust_services(parts), pages(parts)),
     ]
 
 
