@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from heldtrue.app.registers import KINDS
 from heldtrue.app.services import Services
 from heldtrue.app.settings import Settings
+from heldtrue.app.settings_company import company
 from heldtrue.claims.attacks import ATTACKS
 from heldtrue.claims.catalogue import CATALOGUE, Catalogue
 from heldtrue.trust.document import Publisher
+from heldtrue.trust.known import Sources
 from heldtrue.trust.render import Pages
-from heldtrue.trust.routes import TrustServices
+from heldtrue.trust.routes import Look, TrustServices
 from heldtrue.trust.site import Site
 
 PAUSE = "claims.pause"
@@ -39,3 +42,12 @@ def pages(parts: Services) -> Pages:
     home = parts.ground.home
     origin = home.identity.origin
     return Pages(Site(name=origin.split("/")[0], origin=origin, url=home.settings.public_url))
+
+
+def sources(parts: Services) -> Sources:
+    """Return what questionnaires and agreements are answered from."""
+    home = parts.ground.home
+    return Sources(
+        look=Look(trust_services(parts)), database=parts.database, clock=home.clock, kinds=KINDS,
+        company=company(home.settings.company), url=home.settings.public_url,
+    )  # fmt: skip

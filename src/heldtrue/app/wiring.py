@@ -10,7 +10,7 @@ from functools import partial
 from heldtrue.app.boot import Ground
 from heldtrue.app.health import Health
 from heldtrue.app.metrics import WebMetrics
-from heldtrue.app.publication import pages, trust_services
+from heldtrue.app.publication import pages, sources, trust_services
 from heldtrue.app.registers import KINDS
 from heldtrue.app.services import Services, services
 from heldtrue.app.settings_leaks import reporters
@@ -22,6 +22,7 @@ from heldtrue.capabilities.access.minting import SessionServices
 from heldtrue.capabilities.access.minting import routes as session_routes
 from heldtrue.capabilities.access.routes import ROUTES as ACCESS
 from heldtrue.capabilities.access.sessions import issuer_of
+from heldtrue.capabilities.agreements.routes import routes as agreement_routes
 from heldtrue.capabilities.deliveries import actions as deliveries
 from heldtrue.capabilities.deliveries.outgoing import Outgoing
 from heldtrue.capabilities.deliveries.routes import DeliveryServices
@@ -43,6 +44,7 @@ from heldtrue.capabilities.post.routes import routes as post_routes
 from heldtrue.capabilities.probe.actions import ProbeServices
 from heldtrue.capabilities.probe.routes import routes as probe_routes
 from heldtrue.capabilities.promises.routes import ROUTES as PROMISES
+from heldtrue.capabilities.questionnaires.routes import routes as questionnaire_routes
 from heldtrue.capabilities.receipts import actions as receipts
 from heldtrue.capabilities.receipts.routes import ReceiptServices
 from heldtrue.capabilities.receipts.routes import routes as receipt_routes
@@ -55,6 +57,9 @@ from heldtrue.http.limits import Limits, Rate
 from heldtrue.http.ports import Ports
 from heldtrue.http.refusals import RefusedSummary
 from heldtrue.http.route import Route
+from heldtrue.trust.known import facts as known_facts
+from heldtrue.trust.legal import routes as legal_pages
+from heldtrue.trust.questionnaire import routes as questionnaire_pages
 from heldtrue.trust.routes import routes as trust_routes
 
 
@@ -75,6 +80,7 @@ def web(ground: Ground) -> tuple[Callable[[], Asgi], Callable[[], None]]:
 def table(parts: Services) -> list[Route]:
     """Return every route of every capability."""
     settings = parts.ground.home.settings
+    known = sources(parts)
     return [
         *TENANTS,
         *ACCESS,
@@ -106,6 +112,10 @@ def table(parts: Services) -> list[Route]:
         *probe_routes(ProbeServices(signers=parts.signers, origin=parts.ground.home.identity.origin)),
         *register_routes(KINDS),
         *trust_routes(trust_services(parts), pages(parts)),
+        *agreement_routes(parts.database),
+        *questionnaire_routes(lambda: known_facts(known)[0], settings.public_url),
+        *legal_pages(known, pages(parts)),
+        *questionnaire_pages(known, pages(parts)),
     ]
 
 

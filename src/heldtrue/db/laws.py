@@ -36,6 +36,8 @@ EXEMPT_TABLES: Mapping[str, str] = MappingProxyType(
         "heldtrue.post_mails": "mail of the operator's own, sealed under the operator's key",
         "heldtrue.register_entries": "the operator's own registers, published",
         "heldtrue.register_sealed": "the operator's own registers, sealed; the log has commitments",
+        "heldtrue.agreement_files": "the operator's own contracts, sealed under the operator's own keys",
+        "heldtrue.questionnaires": "questionnaires put to the operator, sealed under the operator's own keys",
         "heldtrue.rate_buckets": "levels of limits under keyed names; nothing tells whose they are",
         "keystore.upstream_keys": "the operator's own keys, wrapped",
         "keystore.signing_keys": "the operator's own keys, wrapped; public halves are published",
@@ -62,6 +64,9 @@ EXEMPT_CONTENT: Mapping[str, str] = MappingProxyType(
         "heldtrue.post_mails.wire_sealed": "as its draft",
         "heldtrue.post_mails.reply_sealed": "as its draft",
         "heldtrue.register_sealed.document_sealed": "the operator's own documents, under the operator's own keys",
+        "heldtrue.agreement_files.content_sealed": "the operator's own contracts, under the operator's own keys",
+        "heldtrue.questionnaires.file_sealed": "put to the operator, under the operator's own keys",
+        "heldtrue.questionnaires.work_sealed": "the operator's own answers, under the operator's own keys",
     }
 )
 """Sealed columns that the system role may read."""
@@ -77,6 +82,8 @@ APPEND_ONLY: Mapping[str, frozenset[str]] = MappingProxyType(
         "heldtrue.probes": frozenset({"SELECT", "INSERT"}),
         "heldtrue.register_entries": frozenset({"SELECT", "INSERT"}),
         "heldtrue.register_sealed": frozenset({"SELECT", "INSERT"}),
+        "heldtrue.agreement_files": frozenset({"SELECT", "INSERT"}),
+        "heldtrue.acceptances": frozenset({"SELECT", "INSERT"}),
         "heldtrue.log_pending": frozenset({"SELECT", "INSERT", "DELETE"}),
     }
 )

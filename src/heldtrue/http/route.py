@@ -55,6 +55,8 @@ class Route:
     """The answer shows a secret once; it is never stored for idempotency."""
     changes_access: bool = False
     """It changes who may come in, so it is answered when this process knows that."""
+    body_limit: int | None = None
+    """Bytes of a body that is not streamed; None: as everywhere."""
     streams: bool = False
     bodiless: bool = False
     """It streams, and takes no body all the same."""

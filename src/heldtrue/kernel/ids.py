@@ -171,6 +171,24 @@ class MailId(Id):
     prefix = "mail"
 
 
+class AcceptanceId(Id):
+    """An acceptance of a legal text."""
+
+    prefix = "acc"
+
+
+class AgreementId(Id):
+    """A signed copy of an agreement."""
+
+    prefix = "agr"
+
+
+class QuestionnaireId(Id):
+    """A customer's questionnaire that was taken in."""
+
+    prefix = "qst"
+
+
 class CryptoKeyId(Id):
     """A key of the keystore: tenant key, object key or signing key."""
 

@@ -39,6 +39,8 @@ class Permission(StrEnum):
     ADDRESS_WRITE = "address.write"
     ADDRESS_READ = "address.read"
     POST_MANAGE = "post.manage"
+    TERMS_READ = "terms.read"
+    TERMS_ACCEPT = "terms.accept"
     REGISTER_READ = "register.read"
     REGISTER_WRITE = "register.write"
 
@@ -64,6 +66,7 @@ _READS = frozenset(
         Permission.TRANSFORM_READ,
         Permission.FLOW_READ,
         Permission.ADDRESS_READ,
+        Permission.TERMS_READ,
     }
 )
 
@@ -94,6 +97,7 @@ GRANTS: dict[Role, frozenset[Permission]] = {
         Permission.PAYLOAD_ERASE,
         Permission.ENDPOINT_WRITE,
         Permission.ADDRESS_WRITE,
+        Permission.TERMS_ACCEPT,
         Permission.DELIVERY_REPLAY,
         Permission.TRANSFORM_WRITE,
         Permission.FLOW_WRITE,

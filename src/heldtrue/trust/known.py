@@ -44,8 +44,9 @@ def facts(sources: Sources) -> tuple[Facts, TrustDocument]:
     now = sources.clock.now()
     with sources.database.system() as tx:
         held = {name: _register(tx, sources.kinds, name, now) for name, kind in sources.kinds.items() if kind.public}
-        sla = legal.in_force(registers.history(tx, legal.LEGAL, "sla"), now.date()) if "legal" in sources.kinds else None
-    held["legal"] = _in_force(held.get("legal", {}), now)
+        texts = {item: legal.in_force(registers.history(tx, legal.LEGAL, item), now.date()) for item in legal.NAMES}
+    held["legal"] = {item: fact for item, fact in held.get("legal", {}).items() if texts.get(item)}
+    sla = texts["sla"]
     spoken = {} if sla is None or sla.document.levels is None else levels.sentences(sla.document.levels)
     claims = {
         view.id: ClaimFact(
@@ -54,7 +55,9 @@ def facts(sources: Sources) -> tuple[Facts, TrustDocument]:
         )
         for view in document.claims
     }  # fmt: skip
-    return Facts(at=standing.at, claims=claims, registers=held, company=profile(sources.company), schedule=spoken), document
+    return Facts(
+        at=standing.at, claims=claims, registers=held, company=profile(sources.company), schedule=spoken
+    ), document
 
 
 def profile(company: Company) -> dict[str, str]:
@@ -67,11 +70,6 @@ def profile(company: Company) -> dict[str, str]:
 def _register(tx: SystemTx, kinds: Kinds, name: str, now: datetime) -> dict[str, ItemFact]:
     kind = kinds[name]
     return {entry.item: _fact(entry, kind.write(entry.document), now.date()) for entry in registers.current(tx, kind)}
-
-
-def _in_force(items: Mapping[str, ItemFact], now: datetime) -> dict[str, ItemFact]:
-    """Leave out legal texts that hold only later."""
-    return dict(items) if now else {}
 
 
 def _fact(entry: Entry[Any], document: Mapping[str, Any], today: date) -> ItemFact:

@@ -43,7 +43,9 @@ def routes(sources: Sources, pages: Pages) -> list[Route]:
         return write(found, paper.paper(found, at, sources.url))
 
     def file(ending: str, write: Callable[[QuestionnaireView, Paper], bytes]) -> Callable[[], Page]:
-        return lambda: attachment(f"due-diligence-questionnaire.{ending}", ending, kept.get(ending, lambda: made(write)))
+        return lambda: attachment(
+            f"due-diligence-questionnaire.{ending}", ending, kept.get(ending, lambda: made(write))
+        )
 
     writers: dict[str, Callable[[QuestionnaireView, Paper], bytes]] = {
         "xlsx": paper.spreadsheet,

@@ -1,1 +1,1 @@
-"""Agreements: legal texts in force, the processing agreement with its annexes, service levels, what was accepted and signed."""
+"""Agreements: legal texts in force, the processing agreement, service levels, what was accepted and signed."""

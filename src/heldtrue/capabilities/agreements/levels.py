@@ -97,10 +97,10 @@ def sentences(levels: Levels) -> dict[str, str]:
         "downtime": f"Downtime is a period of {levels.minutes} or more consecutive minutes in each of which more than "
         f"{levels.error_percent}% of requests to healthy regions are answered with a server error.",
         "credits": f"{credited}. All credits of a month together are at most {levels.cap_percent}% of its fee.",
-        "exclusions": f"Maintenance announced at least {levels.notice_hours} hours before, the customer's own systems "
-        "and settings, suspension for breach, and events outside reasonable control are not downtime.",
-        "claims": f"A credit is claimed in writing within {levels.claim_days} days after the month's end, and the claim "
-        f"is answered within {levels.answer_business_days} business days.",
+        "exclusions": f"Maintenance announced at least {levels.notice_hours} hours before, the customer's own "
+        "systems and settings, suspension for breach, and events outside reasonable control are not downtime.",
+        "claims": f"A credit is claimed in writing within {levels.claim_days} days after the month's end, and the "
+        f"claim is answered within {levels.answer_business_days} business days.",
     }
 
 
@@ -116,8 +116,8 @@ def blocks(levels: Levels) -> list[Block]:
         Heading("Credits", 2),
         Table([Column("Availability in the month", 3), Column("Credit, of the month's fee", 2)],
               [[_band(levels, at), f"{band.percent}%"] for at, band in enumerate(levels.credits)]),
-        Text(f"All credits of a month together are at most {levels.cap_percent}% of its fee. Plans that are best effort "
-             "have no credits. Credits are set against the next invoice."),
+        Text(f"All credits of a month together are at most {levels.cap_percent}% of its fee. Plans that are best "
+             "effort have no credits. Credits are set against the next invoice."),
         Heading("What does not count", 2),
         Bullets([
             f"maintenance that was announced at least {levels.notice_hours} hours before it begins;",
