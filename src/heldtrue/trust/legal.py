@@ -156,10 +156,8 @@ def routes(sources: Sources, pages: Pages) -> list[Route]:
     def one(asked: TextPath) -> Page:
         def made() -> bytes:
             view, _, paper = document(sources, asked.item)
-            at = f"{PATH}/{view.item}"
-            return pages.render(
-                "legal_text.html", at=at, twin=f"{at}.json", text=view, paper=paper, body=article(paper)
-            )
+            at, body = f"{PATH}/{view.item}", article(paper)
+            return pages.render("legal_text.html", at=at, twin=f"{at}.json", text=view, paper=paper, body=body)
 
         return shown(pages, PATH, made)
 

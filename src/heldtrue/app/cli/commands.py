@@ -10,6 +10,7 @@ import typer
 from heldtrue.app import doctor as examination
 from heldtrue.app import maintenance, operators
 from heldtrue.app.cli import frame
+from heldtrue.app.cli.agreements import agreements
 from heldtrue.app.cli.backups import backup, restore
 from heldtrue.app.cli.claims import claims
 from heldtrue.app.cli.deliveries import deliveries
@@ -23,6 +24,7 @@ from heldtrue.app.cli.payloads import payloads
 from heldtrue.app.cli.portal import portal
 from heldtrue.app.cli.post import post
 from heldtrue.app.cli.probe import probe
+from heldtrue.app.cli.questionnaire import questionnaire
 from heldtrue.app.cli.registers import keys, orgs
 from heldtrue.app.cli.session import Session, command
 from heldtrue.app.cli.transforms import flows, transforms
@@ -52,6 +54,8 @@ for name, group in (
     ("registers", registers),
     ("log", log),
     ("claims", claims),
+    ("questionnaire", questionnaire),
+    ("agreements", agreements),
 ):
     cli.add_typer(group, name=name)
 

@@ -40,7 +40,9 @@ class Choices(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     customer: Short = ""
     """Whose agreement it is; a blank to fill in where empty."""
     customer_address: Short = ""
-    modules: Annotated[list[Literal[2, 3]], msgspec.Meta(min_length=1, max_length=2)] = [2, 3]
+    modules: Annotated[list[Literal[2, 3]], msgspec.Meta(min_length=1, max_length=2)] = msgspec.field(
+        default_factory=lambda: [2, 3]
+    )
     """Of 2021/914: two, controller to processor; three, processor to processor."""
     docking: bool = True
     """Clause 7: others may accede."""

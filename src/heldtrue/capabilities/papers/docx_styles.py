@@ -1,4 +1,4 @@
-"""The styles of our DOCX files, made once when the module is imported: python-docx reads its template from a file."""
+"""The styles of our DOCX files, made once when the module is imported: python_docx reads its template from a file."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def advances(face: Face) -> dict[str, float]:
     with TTFont(BytesIO(FACES[face]), lazy=True) as font:
         em = float(font["head"].unitsPerEm)  # pyright: ignore[reportAttributeAccessIssue]
         metrics = font["hmtx"].metrics  # pyright: ignore[reportAttributeAccessIssue]
-        return {chr(code): metrics[name][0] / em for code, name in font.getBestCmap().items()}
+        return {chr(code): metrics[name][0] / em for code, name in (font.getBestCmap() or {}).items()}
 
 
 @cache

@@ -160,7 +160,7 @@ def _fill(sheet: Any, made: Sheet, looks: _Looks) -> None:
         _write(sheet, 0, at, column.title, looks.of(strong=True, fill="#F3F0EA"), looks)
     for row, cells in enumerate(made.rows, 1):
         for at, words in enumerate(cells):
-            tone = next((span.tone for span in spans(words) if span.tone), "")
+            tone = _tone(words)
             strong = bool(words) and all(span.strong for span in spans(words))
             _write(sheet, row, at, words, looks.of(tone=tone, strong=strong), looks, tone=tone)
     sheet.freeze_panes(1, 0)
@@ -188,3 +188,8 @@ def _printed(sheet: Any, name: str, *, wide: bool) -> None:
     sheet.set_margins(left=0.6, right=0.6, top=0.7, bottom=0.7)
     sheet.fit_to_pages(1, 0)
     sheet.set_footer(f"&L&8{name.replace('&', '&&')[:120]}&R&8Page &P of &N")
+
+
+def _tone(words: Words) -> Tone:
+    found: list[Tone] = [span.tone for span in spans(words) if span.tone]
+    return found[0] if found else ""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from lxml import etree
+from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 from openpyxl.utils import get_column_letter, range_boundaries
 
 from heldtrue.capabilities.papers.model import clean

@@ -12,7 +12,7 @@ from heldtrue.capabilities.questionnaires.catalogue import Question
 
 THRESHOLD = 0.38
 """Below it nothing is proposed."""
-BONUS = 0.25
+BONUS = 0.4
 """For the same control identifier."""
 _STEM = 6
 _WORD = re.compile(r"[a-z0-9]+")
@@ -37,7 +37,7 @@ _SAME: Mapping[str, str] = {
     "personnel": "people", "employees": "people", "staff": "people", "employee": "people", "encrypted": "encryption",
     "cryptographic": "cryptography encryption", "storage": "rest stored", "deleted": "deletion erased",
     "destroyed": "deletion erased", "terminated": "leaves", "termination": "leaves end", "onboarding": "join",
-    "background": "screened background", "awareness": "training", "backups": "backups backup",
+    "background": "screened background", "awareness": "training", "backups": "backups backup", "backed": "backups backup",
     "authenticated": "authenticated authentication", "tenants": "customer separated", "tenant": "customer separated",
     "segregated": "separated", "segregation": "separated", "vulnerabilities": "vulnerability vulnerabilities",
     "logged": "recorded logs", "logs": "records logs", "audit": "audit records", "soc": "audit report certifications",
