@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from heldtrue.app.services import Services
 from heldtrue.app.settings import Settings
+from heldtrue.app.settings_company import company
 from heldtrue.claims.attacks import ATTACKS
 from heldtrue.claims.catalogue import CATALOGUE, Catalogue
+from heldtrue.crypto.keyring import TenantKeyring
+from heldtrue.db.keystore import TxKeyRecords
+from heldtrue.http.route import Route
+from heldtrue.trust import certifications, policies, sub_processors
+from heldtrue.trust.company import CompanyServices
 from heldtrue.trust.document import Publisher
 from heldtrue.trust.render import Pages
 from heldtrue.trust.routes import TrustServices
@@ -39,3 +45,29 @@ def pages(parts: Services) -> Pages:
     home = parts.ground.home
     origin = home.identity.origin
     return Pages(Site(name=origin.split("/")[0], origin=origin, url=home.settings.public_url))
+
+
+def company_services(parts: Services) -> CompanyServices:
+    """Return what the pages of the company's registers are read with."""
+    home = parts.ground.home
+    return CompanyServices(
+        database=parts.database,
+        clock=home.clock,
+        entropy=parts.entropy,
+        keys=lambda tx, tenant, environment, now: TenantKeyring(
+            home.platform, TxKeyRecords(tx), parts.cache, tenant, environment, parts.entropy, now
+        ),
+        company=company(home.settings.company),
+        origin=home.identity.origin,
+        url=home.settings.public_url,
+    )
+
+
+def company_pages(parts: Services, shown: Pages) -> list[Route]:
+    """Return the pages of the company's registers."""
+    services = company_services(parts)
+    return [
+        *sub_processors.routes(services, shown),
+        *certifications.routes(services, shown),
+        *policies.routes(services, shown),
+    ]

@@ -129,6 +129,11 @@ def _json(value: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
     return json.dumps(value).encode(), {"content-type": "application/json"}
 
 
+_CONTACT: dict[str, Any] = {
+    "register": "contacts",
+    "item": "probe",
+    "document": {"about": "probe", "role": "probe", "mail": "probe@example.invalid"},
+}
 _JUST_ASK: tuple[bytes | None, dict[str, str]] = (None, {})
 SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "GET /v1/self": _JUST_ASK,
@@ -215,6 +220,21 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "GET /v1/post/{mail_id}": _JUST_ASK,
     "POST /v1/post/{mail_id}/retry": _JUST_ASK,
     "POST /v1/post/test": _json({"to": "probe@example.invalid"}),
+    "GET /v1/registers": _JUST_ASK,
+    "POST /v1/registers": _json({"entries": [_CONTACT], "dry_run": True}),
+    "GET /v1/registers/{register}": _JUST_ASK,
+    "GET /v1/registers/{register}/{item}": _JUST_ASK,
+    "GET /v1/registers/{register}/{item}/history": _JUST_ASK,
+    "PUT /v1/registers/{register}/{item}": _json({"document": _CONTACT["document"]}),
+    "DELETE /v1/registers/{register}/{item}": _JUST_ASK,
+    "POST /v1/policies/adopt": _json({"policy": "none", "owner": "probe"}),
+    "POST /v1/policies/review": _json({"policy": "none"}),
+    "GET /v1/vendors": _JUST_ASK,
+    "PUT /v1/vendors": _json({"vendor": "none", "permitted": False}),
+    "GET /v1/objections": _JUST_ASK,
+    "POST /v1/objections": _json({"sub_processor": "none", "reason": "probe"}),
+    "GET /v1/objections/received": _JUST_ASK,
+    "POST /v1/objections/{objection_id}/response": _json({"response": "probe"}),
     "GET /v1/audit": _JUST_ASK,
     "GET /v1/audit/{leaf_id}/proof": _JUST_ASK,
 }
