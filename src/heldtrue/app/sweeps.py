@@ -16,9 +16,9 @@ from heldtrue.capabilities.edge.lessors import forget_full
 from heldtrue.capabilities.edge.reading import prune as prune_changes
 from heldtrue.capabilities.intake.actions import sweep as sweep_objects
 from heldtrue.capabilities.keystore.actions import rotate_due
+from heldtrue.capabilities.post.actions import forget as forget_mails
 from heldtrue.capabilities.registers import subscribers
 from heldtrue.capabilities.tenants.actions import operator_in
-from heldtrue.capabilities.post.actions import forget as forget_mails
 
 EVERY = timedelta(hours=1)
 REMEMBERED = timedelta(hours=24)

@@ -40,7 +40,7 @@ class Request:
         return caller.call(self.method, self.path, token, self.body, self.headers)
 
 
-_NOBODYS = frozenset({"ordinal", "number", "upstream_key_id", "mail_id"})
+_NOBODYS = frozenset({"ordinal", "number", "upstream_key_id", "mail_id", "register", "item", "objection_id"})
 
 
 @dataclass(slots=True)
@@ -78,6 +78,9 @@ def stock(arena: Arena, probe: Probe) -> Stock:
         "upstream_key_id": f"ck_{bytes(16).hex()}",  # the instance's, of no organisation
         "address_id": address["id"],
         "mail_id": f"mail_{bytes(16).hex()}",  # the operator's
+        "register": "contacts",  # the operator's, of no organisation
+        "item": "probe",
+        "objection_id": f"obj_{bytes(16).hex()}",
     }
     marks = (mark, *(value for name, value in ids.items() if name not in _NOBODYS), str(probe.tenant.value))
     return Stock(ids, marks)

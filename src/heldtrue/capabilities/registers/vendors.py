@@ -15,7 +15,7 @@ from heldtrue.capabilities.registers.model import UnknownItemError
 from heldtrue.capabilities.registers.subprocessors import State, SubProcessor
 from heldtrue.db.tx import TenantTx
 from heldtrue.http.exchange import Answer
-from heldtrue.kernel.errors import ConflictError, DeniedError, NotFoundError
+from heldtrue.kernel.errors import ConflictError, DeniedError
 from heldtrue.op import AuditEvent, Operation
 
 _VendorName = Annotated[str, msgspec.Meta(max_length=80, description="Its item in the register of sub-processors.")]
@@ -27,8 +27,8 @@ class VendorNotPermittedError(DeniedError):
     code = "vendor-not-permitted"
 
 
-class UnknownVendorError(NotFoundError):
-    """There is no such sub-processor; `GET /v1/vendors` lists those there are."""
+class UnknownVendorError(ConflictError):
+    """There is no such sub-processor at present; `GET /v1/vendors` lists those there are."""
 
     code = "unknown-vendor"
 
