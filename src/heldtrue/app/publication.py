@@ -8,6 +8,11 @@ from heldtrue.app.settings import Settings
 from heldtrue.app.settings_company import company
 from heldtrue.claims.attacks import ATTACKS
 from heldtrue.claims.catalogue import CATALOGUE, Catalogue
+from heldtrue.crypto.keyring import TenantKeyring
+from heldtrue.db.keystore import TxKeyRecords
+from heldtrue.http.route import Route
+from heldtrue.trust import certifications, policies, sub_processors
+from heldtrue.trust.company import CompanyServices
 from heldtrue.trust.document import Publisher
 from heldtrue.trust.known import Sources
 from heldtrue.trust.render import Pages
@@ -51,3 +56,29 @@ def sources(parts: Services) -> Sources:
         look=Look(trust_services(parts)), database=parts.database, clock=home.clock, kinds=KINDS,
         company=company(home.settings.company), url=home.settings.public_url,
     )  # fmt: skip
+
+
+def company_services(parts: Services) -> CompanyServices:
+    """Return what the pages of the company's registers are read with."""
+    home = parts.ground.home
+    return CompanyServices(
+        database=parts.database,
+        clock=home.clock,
+        entropy=parts.entropy,
+        keys=lambda tx, tenant, environment, now: TenantKeyring(
+            home.platform, TxKeyRecords(tx), parts.cache, tenant, environment, parts.entropy, now
+        ),
+        company=company(home.settings.company),
+        origin=home.identity.origin,
+        url=home.settings.public_url,
+    )
+
+
+def company_pages(parts: Services, shown: Pages) -> list[Route]:
+    """Return the pages of the company's registers."""
+    services = company_services(parts)
+    return [
+        *sub_processors.routes(services, shown),
+        *certifications.routes(services, shown),
+        *policies.routes(services, shown),
+    ]

@@ -10,9 +10,10 @@ from functools import partial
 from heldtrue.app.boot import Ground
 from heldtrue.app.health import Health
 from heldtrue.app.metrics import WebMetrics
-from heldtrue.app.publication import pages, sources, trust_services
+from heldtrue.app.publication import company_pages, pages, sources, trust_services
 from heldtrue.app.registers import KINDS
 from heldtrue.app.services import Services, services
+from heldtrue.app.settings_company import company
 from heldtrue.app.settings_leaks import reporters
 from heldtrue.app.settings_mail import mail_domain
 from heldtrue.app.settings_scanning import scanner
@@ -48,6 +49,7 @@ from heldtrue.capabilities.questionnaires.routes import routes as questionnaire_
 from heldtrue.capabilities.receipts import actions as receipts
 from heldtrue.capabilities.receipts.routes import ReceiptServices
 from heldtrue.capabilities.receipts.routes import routes as receipt_routes
+from heldtrue.capabilities.registers.company_routes import routes as company_routes
 from heldtrue.capabilities.registers.routes import routes as register_routes
 from heldtrue.capabilities.tenants.routes import ROUTES as TENANTS
 from heldtrue.capabilities.transforms import run_actions as runs
@@ -111,11 +113,13 @@ def table(parts: Services) -> list[Route]:
         *upstream_routes(parts.ground.home.platform),
         *probe_routes(ProbeServices(signers=parts.signers, origin=parts.ground.home.identity.origin)),
         *register_routes(KINDS),
+        *company_routes(company(settings.company)),
         *trust_routes(trust_services(parts), pages(parts)),
         *agreement_routes(parts.database),
         *questionnaire_routes(lambda: known_facts(known)[0], settings.public_url),
         *legal_pages(known, pages(parts)),
         *questionnaire_pages(known, pages(parts)),
+        *company_pages(parts, pages(parts)),
     ]
 
 

@@ -40,7 +40,7 @@ class Request:
         return caller.call(self.method, self.path, token, self.body, self.headers)
 
 
-_NOBODYS = frozenset({"ordinal", "number", "upstream_key_id", "mail_id"})
+_NOBODYS = frozenset({"ordinal", "number", "upstream_key_id", "mail_id", "register", "item", "objection_id"})
 
 
 @dataclass(slots=True)
@@ -78,9 +78,27 @@ def stock(arena: Arena, probe: Probe) -> Stock:
         "upstream_key_id": f"ck_{bytes(16).hex()}",  # the instance's, of no organisation
         "address_id": address["id"],
         "mail_id": f"mail_{bytes(16).hex()}",  # the operator's
+        "register": "contacts",  # the operator's, of no organisation
+        "item": "probe",
+        "objection_id": f"obj_{bytes(16).hex()}",
     }
     marks = (mark, *(value for name, value in ids.items() if name not in _NOBODYS), str(probe.tenant.value))
     return Stock(ids, marks)
+
+
+def registered(arena: Arena, probe: Probe) -> dict[str, str]:
+    """Fill the operator's registers of a scratch instance; return what paths may name of them."""
+    arena.needs_sinks()
+    terms = {"purpose": "x", "location": ["DE"], "transfer_basis": "no-transfer", "data": ["x"], "optional": True}
+    vendor = {"name": "probe", "address": "x", "contact": "probe@example.invalid", "state": "active", "terms": terms}
+    listed = {"register": "sub-processors", "item": "probe", "document": vendor}
+    operator = arena.operator()
+    arena.caller.call("POST", "/v1/registers", operator, {"entries": [listed, _CONTACT]}).expect(200)
+    policy = {"policy": "probe", "owner": "probe", "title": "probe", "text": "x"}
+    arena.caller.call("POST", "/v1/policies/adopt", operator, policy).expect(200)
+    asked = {"sub_processor": "probe", "reason": "probe"}
+    objection = arena.caller.call("POST", "/v1/objections", probe.admin, asked).expect(201).json()
+    return {"register": "contacts", "item": "probe", "objection_id": objection["id"]}
 
 
 def _flow(arena: Arena, probe: Probe, mark: str) -> dict[str, str]:
@@ -129,6 +147,11 @@ def _json(value: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
     return json.dumps(value).encode(), {"content-type": "application/json"}
 
 
+_CONTACT: dict[str, Any] = {
+    "register": "contacts",
+    "item": "probe",
+    "document": {"about": "probe", "role": "probe", "mail": "probe@example.invalid"},
+}
 _JUST_ASK: tuple[bytes | None, dict[str, str]] = (None, {})
 SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "GET /v1/self": _JUST_ASK,
@@ -215,6 +238,21 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "GET /v1/post/{mail_id}": _JUST_ASK,
     "POST /v1/post/{mail_id}/retry": _JUST_ASK,
     "POST /v1/post/test": _json({"to": "probe@example.invalid"}),
+    "GET /v1/registers": _JUST_ASK,
+    "POST /v1/registers": _json({"entries": [_CONTACT], "dry_run": True}),
+    "GET /v1/registers/{register}": _JUST_ASK,
+    "GET /v1/registers/{register}/{item}": _JUST_ASK,
+    "GET /v1/registers/{register}/{item}/history": _JUST_ASK,
+    "PUT /v1/registers/{register}/{item}": _json({"document": _CONTACT["document"]}),
+    "DELETE /v1/registers/{register}/{item}": _JUST_ASK,
+    "POST /v1/policies/adopt": _json({"policy": "probe", "owner": "probe", "title": "probe", "text": "probe"}),
+    "POST /v1/policies/review": _json({"policy": "probe"}),
+    "GET /v1/vendors": _JUST_ASK,
+    "PUT /v1/vendors": _json({"vendor": "probe", "permitted": False}),
+    "GET /v1/objections": _JUST_ASK,
+    "POST /v1/objections": _json({"sub_processor": "probe", "reason": "probe"}),
+    "GET /v1/objections/received": _JUST_ASK,
+    "POST /v1/objections/{objection_id}/response": _json({"response": "probe"}),
     "GET /v1/audit": _JUST_ASK,
     "GET /v1/audit/{leaf_id}/proof": _JUST_ASK,
 }

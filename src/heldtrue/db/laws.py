@@ -38,6 +38,8 @@ EXEMPT_TABLES: Mapping[str, str] = MappingProxyType(
         "heldtrue.register_sealed": "the operator's own registers, sealed; the log has commitments",
         "heldtrue.agreement_files": "the operator's own contracts, sealed under the operator's own keys",
         "heldtrue.questionnaires": "questionnaires put to the operator, sealed under the operator's own keys",
+        "heldtrue.subscribers": "readers who want to be told, of no organisation; their addresses are sealed",
+        "heldtrue.house_calls": "hosts that the instance itself called",
         "heldtrue.rate_buckets": "levels of limits under keyed names; nothing tells whose they are",
         "keystore.upstream_keys": "the operator's own keys, wrapped",
         "keystore.signing_keys": "the operator's own keys, wrapped; public halves are published",
@@ -67,6 +69,9 @@ EXEMPT_CONTENT: Mapping[str, str] = MappingProxyType(
         "heldtrue.agreement_files.content_sealed": "the operator's own contracts, under the operator's own keys",
         "heldtrue.questionnaires.file_sealed": "put to the operator, under the operator's own keys",
         "heldtrue.questionnaires.work_sealed": "the operator's own answers, under the operator's own keys",
+        "heldtrue.subscribers.address_sealed": "the operator writes to them, under the operator's own keys",
+        "heldtrue.objections.reason_sealed": "an objection is written to the operator",
+        "heldtrue.objections.response_sealed": "the operator's own words",
     }
 )
 """Sealed columns that the system role may read."""

@@ -187,6 +187,16 @@ class QuestionnaireId(Id):
     """A customer's questionnaire that was taken in."""
 
     prefix = "qst"
+class ObjectionId(Id):
+    """What an organisation says against a sub-processor."""
+
+    prefix = "obj"
+
+
+class SubscriberId(Id):
+    """A reader who wants to be told."""
+
+    prefix = "sub"
 
 
 class CryptoKeyId(Id):

@@ -28,6 +28,7 @@ THIN = {
     "questionnaire": "questionnaire",
     "agreements": "agreements",
     "registers": "entries",
+    "vendors": "vendors",
 }
 """Groups of commands that only talk to an instance, and their modules: they start without loading the server."""
 
