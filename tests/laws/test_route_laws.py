@@ -20,6 +20,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from whole import CANARY, Belongings, Whole, furnish, link_tokens, needs_key, open_whole
 
 from heldtrue.attack.stock import SOUND
+from heldtrue.capabilities.agreements.legal import NAMES
 from heldtrue.crypto import tokens
 from heldtrue.db.roles import at_database
 from heldtrue.http.openapi import template
@@ -67,6 +68,14 @@ OPEN = {
     "GET /trust/sub-processors/subscription/{token}": "a subscription by its unguessable link",
     "POST /trust/sub-processors/subscribe": "whoever wants to be told; a mail asks whether it was they",
     "POST /trust/sub-processors/subscription/{token}": "confirming and leaving, by an unguessable link",
+    **{
+        f"GET /trust/legal{rest}": "legal texts, for everybody"
+        for rest in ("", ".json", "/{item}", *(f"/{item}.{form}" for item in NAMES for form in ("json", "pdf", "docx")))
+    },
+    **{
+        f"GET /trust/questionnaire{form}": "our questionnaire, for everybody"
+        for form in ("", ".json", ".xlsx", ".docx", ".pdf")
+    },
     "GET /v1/bundles/{token}": "a receipt by its unguessable link",
     "GET /v1/contents/{token}": "a payload by its unguessable link",
     "GET /v1/contents/{token}/attachments/{ordinal}": "an attachment by its unguessable link",
@@ -97,6 +106,11 @@ BODIES: dict[str, Any] = {
     "POST /v1/objections": {"sub_processor": "furnished", "reason": "more"},
     "POST /v1/objections/{objection_id}/response": {"response": "more"},
     "POST /v1/probes": json.loads(SOUND["POST /v1/probes"][0] or b""),
+    "POST /v1/acceptances": json.loads(SOUND["POST /v1/acceptances"][0] or b""),
+    "POST /v1/agreements": json.loads(SOUND["POST /v1/agreements"][0] or b""),
+    "POST /v1/agreements/drafts": {"document": "terms", "format": "json"},
+    "POST /v1/questionnaires": json.loads(SOUND["POST /v1/questionnaires"][0] or b""),
+    "PUT /v1/questionnaires/{questionnaire_id}/answers/{number}": {"confirmed_by": "more"},
 }
 """What a route is called with where an empty body will not do."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from heldtrue.app.instance import DataDir, Identity
 from heldtrue.app.services import Services, services
 from heldtrue.app.settings import Destinations, Settings
 from heldtrue.app.settings_mail import Mail
+from heldtrue.attack.stock import SOUND
 from heldtrue.capabilities.access.bootstrap import bootstrap_operator
 from heldtrue.capabilities.deliveries.engine import Engine, Outgoing
 from heldtrue.capabilities.deliveries.worker import WorkerServices
@@ -152,11 +154,23 @@ def furnish(whole: Whole, name: str, environment: str = "live") -> Belongings:
         "ordinal": "1",
         "upstream_key_id": upstream,
         "mail_id": failed_mail(whole),
+        **_papers(house),
         **flow,
     }
-    nobodys = {"ordinal", "number", "upstream_key_id", "mail_id", "register", "item"}
+    nobodys = {"ordinal", "number", "upstream_key_id", "mail_id", "register", "item", *PAPERS}
     marks = {CANARY, *(value for parameter, value in names.items() if parameter not in nobodys), me["id"]}
     return Belongings(admin, me["organisation_id"], names, {*marks, *(mark.split("_")[-1] for mark in marks)})
+
+
+def _papers(house: House) -> dict[str, str]:
+    """File a signed copy and take in a questionnaire."""
+    return {
+        name: _made(house.operator.post(path, json.loads(SOUND[f"POST {path}"][0] or b"")))["id"]
+        for name, path in (("agreement_id", "/v1/agreements"), ("questionnaire_id", "/v1/questionnaires"))
+    }
+
+
+PAPERS = ("agreement_id", "questionnaire_id")
 
 
 def failed_mail(whole: Whole) -> str:

@@ -5,6 +5,7 @@ A route that is not in `SOUND` hinders the attack, so a new route cannot pass by
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Mapping
@@ -40,7 +41,15 @@ class Request:
         return caller.call(self.method, self.path, token, self.body, self.headers)
 
 
-_NOBODYS = frozenset({"ordinal", "number", "upstream_key_id", "mail_id", "register", "item", "objection_id"})
+_SIGNED = {
+    "document": "dpa", "counterparty": "probe", "signed_on": "2020-01-01", "file_name": "probe.pdf",
+    "content": base64.b64encode(b"%PDF-1.4 probe").decode(),
+}  # fmt: skip
+_ASKED = base64.b64encode(b"No,Question,Answer\n1,Is data encrypted in transit with TLS?,\n").decode()
+_NOBODYS = frozenset({
+    "ordinal", "number", "upstream_key_id", "mail_id", "register", "item", "objection_id", "agreement_id",
+    "questionnaire_id",
+})  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -81,6 +90,8 @@ def stock(arena: Arena, probe: Probe) -> Stock:
         "register": "contacts",  # the operator's, of no organisation
         "item": "probe",
         "objection_id": f"obj_{bytes(16).hex()}",
+        "agreement_id": f"agr_{bytes(16).hex()}",  # the operator's
+        "questionnaire_id": f"qst_{bytes(16).hex()}",  # the operator's
     }
     marks = (mark, *(value for name, value in ids.items() if name not in _NOBODYS), str(probe.tenant.value))
     return Stock(ids, marks)
@@ -98,7 +109,13 @@ def registered(arena: Arena, probe: Probe) -> dict[str, str]:
     arena.caller.call("POST", "/v1/policies/adopt", operator, policy).expect(200)
     asked = {"sub_processor": "probe", "reason": "probe"}
     objection = arena.caller.call("POST", "/v1/objections", probe.admin, asked).expect(201).json()
-    return {"register": "contacts", "item": "probe", "objection_id": objection["id"]}
+    signed = arena.caller.call("POST", "/v1/agreements", operator, _SIGNED).expect(201).json()
+    table = {"name": "probe.csv", "content": _ASKED}
+    questionnaire = arena.caller.call("POST", "/v1/questionnaires", operator, table).expect(201).json()
+    return {
+        "register": "contacts", "item": "probe", "objection_id": objection["id"], "agreement_id": signed["id"],
+        "questionnaire_id": questionnaire["id"],
+    }  # fmt: skip
 
 
 def _flow(arena: Arena, probe: Probe, mark: str) -> dict[str, str]:
@@ -253,6 +270,18 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "POST /v1/objections": _json({"sub_processor": "probe", "reason": "probe"}),
     "GET /v1/objections/received": _JUST_ASK,
     "POST /v1/objections/{objection_id}/response": _json({"response": "probe"}),
+    "POST /v1/acceptances": _json({"item": "terms", "version": 1, "sha256": "0" * 64, "accepted_by": "probe"}),
+    "GET /v1/acceptances": _JUST_ASK,
+    "POST /v1/agreements": _json(_SIGNED),
+    "GET /v1/agreements": _JUST_ASK,
+    "GET /v1/agreements/{agreement_id}/file": _JUST_ASK,
+    "POST /v1/agreements/drafts": _json({"document": "terms", "format": "json"}),
+    "POST /v1/questionnaires": _json({"name": "probe.csv", "content": _ASKED}),
+    "GET /v1/questionnaires": _JUST_ASK,
+    "GET /v1/questionnaires/{questionnaire_id}": _JUST_ASK,
+    "PUT /v1/questionnaires/{questionnaire_id}/answers/{number}": _json({"confirmed_by": "probe"}),
+    "GET /v1/questionnaires/{questionnaire_id}/file": _JUST_ASK,
+    "DELETE /v1/questionnaires/{questionnaire_id}": _JUST_ASK,
     "GET /v1/audit": _JUST_ASK,
     "GET /v1/audit/{leaf_id}/proof": _JUST_ASK,
 }

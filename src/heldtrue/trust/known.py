@@ -11,8 +11,11 @@ from typing import Any
 from heldtrue.capabilities.agreements import legal, levels
 from heldtrue.capabilities.questionnaires.answers import Basis, ClaimFact, Facts, ItemFact
 from heldtrue.capabilities.registers import actions as registers
+from heldtrue.capabilities.registers import certifications, policies
+from heldtrue.capabilities.registers.certifications import Certification
 from heldtrue.capabilities.registers.company import Company
 from heldtrue.capabilities.registers.model import Entry, Kinds
+from heldtrue.capabilities.registers.policies import Policy
 from heldtrue.db.tx import Database, SystemTx
 from heldtrue.kernel.clock import Clock
 from heldtrue.trust.document import TrustDocument
@@ -20,10 +23,16 @@ from heldtrue.trust.routes import Look
 
 FRESH = timedelta(seconds=60)
 """How long a rendered file serves everybody who asks: to make one takes a second of work."""
-_PAGES = {"legal": "/trust/legal#{item}", "sub-processors": "/trust/sub-processors#{item}"}
-_DETAILS = ("purpose", "status", "scope", "state", "summary", "dated", "reviewed_on", "effective_on", "expires")
+_PAGES = {
+    "legal": "/trust/legal/{item}", "policies": "/trust/policies/{item}", "tests": "/trust/certifications",
+    "vendors": "/trust/certifications",
+}  # fmt: skip
+_TITLES = ("title", "name", "standard", "data", "about")
+_DETAILS = ("purpose", "status", "scope", "state", "dated", "kept_days", "reviewed_on", "effective_on", "expires")
 _OVER = ("review_by", "expires")
 """Days after which an item is overdue, whatever its register."""
+_ELSEWHERE = ("retention", "contacts", "locations", "threats")
+"""Registers that have no page of their own: their entries are in the log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,21 +78,26 @@ def profile(company: Company) -> dict[str, str]:
 
 def _register(tx: SystemTx, kinds: Kinds, name: str, now: datetime) -> dict[str, ItemFact]:
     kind = kinds[name]
-    return {entry.item: _fact(entry, kind.write(entry.document), now.date()) for entry in registers.current(tx, kind)}
+    return {entry.item: _fact(entry, kind.write(entry.document), now) for entry in registers.current(tx, kind)}
 
 
-def _fact(entry: Entry[Any], document: Mapping[str, Any], today: date) -> ItemFact:
-    flat = {**document, **{k: v for v in document.values() if isinstance(v, dict) for k, v in v.items()}}
-    title = str(flat.get("title") or flat.get("name") or flat.get("standard") or entry.item)
+def _fact(entry: Entry[Any], document: Mapping[str, Any], now: datetime) -> ItemFact:
+    flat = {**document, **{k: v for one in document.values() if isinstance(one, dict) for k, v in one.items()}}
+    title = str(next((flat[name] for name in _TITLES if flat.get(name)), entry.item))
     details = [str(flat[name]) for name in _DETAILS if flat.get(name)]
     places = flat.get("location") or flat.get("country")
     if places:
         details.append(", ".join(places) if isinstance(places, list) else str(places))
-    over = [date.fromisoformat(str(flat[name])) for name in _OVER if flat.get(name)]
-    page = _PAGES.get(entry.register, f"/trust/{entry.register}").format(item=entry.item)
+    found, over = entry.document, [date.fromisoformat(str(flat[name])) for name in _OVER if flat.get(name)]
+    overdue = any(day < now.date() for day in over)
+    if isinstance(found, Policy):
+        overdue = not policies.is_current(found, now)
+    if isinstance(found, Certification):
+        details = [certifications.standing(found, now).words]
+    page = _PAGES.get(entry.register, f"/trust/{entry.register}#{entry.item}").format(item=entry.item)
     return ItemFact(
-        title=title, words=f"{title} ({'; '.join(details)})" if details else title, page=page,
-        recorded=entry.recorded_at.isoformat(), overdue=any(day < today for day in over),
+        title=title, words=f"{title} ({'; '.join(details)})" if details else title,
+        page="" if entry.register in _ELSEWHERE else page, recorded=entry.recorded_at.isoformat(), overdue=overdue,
     )  # fmt: skip
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
+from heldtrue.capabilities.agreements import annexes as listing
 from heldtrue.capabilities.agreements import dpa, legal, levels, prose, starters
-from heldtrue.capabilities.agreements.dpa import AnnexEntry, Annexes, Choices
+from heldtrue.capabilities.agreements.dpa import Annexes, Choices
 from heldtrue.capabilities.agreements.legal import LEGAL, NAMES, PAGES, LegalText, Version
 from heldtrue.capabilities.agreements.wire import RenderAgreement
 from heldtrue.capabilities.papers import data
@@ -124,24 +125,11 @@ def document(sources: Sources, item: str, choices: Choices | None = None) -> tup
 def annexes(sources: Sources, text: LegalText) -> Annexes:
     """Return what the annexes hold now: the register of sub-processors, and the measures with their states."""
     known, _ = facts(sources)
-    kind = sources.kinds.get("sub-processors")
-    listed: list[AnnexEntry] = []
-    if kind is not None:
-        with sources.database.system() as tx:
-            listed = [entry(one.item, one.version, kind.write(one.document)) for one in registers.current(tx, kind)]
+    with sources.database.system() as tx:
+        listed = listing.sub_processors(tx)
     states = {name: str(claim.state) for name, claim in known.claims.items()}
     processing = text.processing or starters.PROCESSING
     return Annexes(processing=processing, measures=dpa.measures(states), sub_processors=listed)
-
-
-def entry(item: str, version: int, document: Mapping[str, Any]) -> AnnexEntry:
-    """Return a sub-processor of the register as the annex lists it."""
-    terms = document["terms"]
-    return AnnexEntry(
-        item=item, version=version, name=document["name"], address=document["address"], contact=document["contact"],
-        purpose=terms["purpose"], location=list(terms["location"]), transfer_basis=terms["transfer_basis"],
-        data=list(terms["data"]), optional=terms.get("optional", False), state=document["state"],
-    )  # fmt: skip
 
 
 def routes(sources: Sources, pages: Pages) -> list[Route]:

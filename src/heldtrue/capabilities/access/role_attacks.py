@@ -12,6 +12,7 @@ from heldtrue.capabilities.access.session_attacks import MAY
 from heldtrue.crypto import tokens
 from heldtrue.kernel.ids import (
     AddressId,
+    AgreementId,
     CryptoKeyId,
     DeliveryId,
     EndpointId,
@@ -22,6 +23,7 @@ from heldtrue.kernel.ids import (
     MailId,
     ObjectionId,
     PayloadId,
+    QuestionnaireId,
     ReceiptId,
     ReplayId,
     RunId,
@@ -53,6 +55,8 @@ _KINDS: dict[str, type[Id]] = {
     "address_id": AddressId,
     "objection_id": ObjectionId,
     "mail_id": MailId,
+    "agreement_id": AgreementId,
+    "questionnaire_id": QuestionnaireId,
 }
 
 

@@ -86,26 +86,34 @@ class LegalText(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 def _guard(change: Change[LegalText]) -> None:
     new = change.document
-    if change.item not in NAMES:
-        raise LegalTextError(f"There is no text {change.item!r}; there are {', '.join(NAMES)}.")
+    _demand(change.item in NAMES, f"There is no text {change.item!r}; there are {', '.join(NAMES)}.")
     if new is None:
         return
     today = change.now.date()
-    if new.reviewed_on > today:
-        raise LegalTextError("reviewed_on lies ahead: nothing is reviewed before it was.")
-    if new.review_by <= today or new.review_by - new.reviewed_on > YEAR:
-        raise LegalTextError("review_by lies between tomorrow and a year after reviewed_on.")
+    _demand(new.reviewed_on <= today, "reviewed_on lies ahead: nothing is reviewed before it was.")
+    _demand(
+        new.review_by > today and new.review_by - new.reviewed_on <= YEAR,
+        "review_by lies between tomorrow and a year after reviewed_on.",
+    )
     past = [entry for entry in change.history if entry.withdrawn is None]
-    if past and new.effective_on != past[-1].document.effective_on and new.effective_on < today:
-        raise LegalTextError("effective_on is over: what replaces a text holds from today or later, never before.")
-    if past and _words(new) != _words(past[-1].document) and new.effective_on < today:
-        raise LegalTextError("The words changed, so effective_on is today or later.")
-    if (change.item == "sla") != (new.levels is not None) or (change.item == "sla") == bool(new.text.strip()):
-        raise LegalTextError("The item sla has `levels` and no text; every other item has a text and no levels.")
-    if (change.item == "dpa") != (new.processing is not None):
-        raise LegalTextError("The item dpa, and no other, says what is processed.")
+    if past and new.effective_on < today:
+        before = past[-1].document
+        _demand(
+            new.effective_on == before.effective_on and _words(new) == _words(before),
+            "What replaces a text holds from today or later, never before.",
+        )
+    _demand(
+        (change.item == "sla") == (new.levels is not None) == (not new.text.strip()),
+        "The item sla has `levels` and no text; every other item has a text and no levels.",
+    )
+    _demand((change.item == "dpa") == (new.processing is not None), "The item dpa alone says what is processed.")
     if new.levels is not None:
         judge(new.levels)
+
+
+def _demand(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise LegalTextError(otherwise)
 
 
 LEGAL: Kind[LegalText] = Kind(name="legal", title="Legal texts", type=LegalText, public=True, guard=_guard)

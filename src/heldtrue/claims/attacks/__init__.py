@@ -5,11 +5,13 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from heldtrue.capabilities.access.attacks import ATTACKS as ACCESS
+from heldtrue.capabilities.agreements.attacks import ATTACKS as AGREEMENTS
 from heldtrue.capabilities.deliveries.attacks import ATTACKS as DELIVERIES
 from heldtrue.capabilities.edge.attacks import ATTACKS as EDGE
 from heldtrue.capabilities.intake.attacks import ATTACKS as INTAKE
 from heldtrue.capabilities.keystore.attacks import ATTACKS as KEYSTORE
 from heldtrue.capabilities.ledger.attacks import ATTACKS as LEDGER
+from heldtrue.capabilities.questionnaires.attacks import ATTACKS as QUESTIONNAIRES
 from heldtrue.capabilities.receipts.attacks import ATTACKS as RECEIPTS
 from heldtrue.capabilities.registers.attacks import ATTACKS as REGISTERS
 from heldtrue.capabilities.tenants.attacks import ATTACKS as TENANTS
@@ -33,6 +35,8 @@ ATTACKS = MappingProxyType(
             LEDGER,
             REGISTERS,
             THREATS,
+            QUESTIONNAIRES,
+            AGREEMENTS,
         )
         for attack in table
     }

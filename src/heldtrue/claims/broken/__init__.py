@@ -168,6 +168,21 @@ _ALL = (
         before=_changing(("heldtrue.capabilities.registers.threats:faults", changes.finds_nothing)),
     ),
     Broken(
+        name="answers-without-evidence",
+        what="Every question is answered as if all of its evidence held.",
+        before=_making(changes.answers_plainly),
+    ),
+    Broken(
+        name="annex-of-its-own",
+        what="The annex is not made from the register.",
+        before=_changing(("heldtrue.capabilities.agreements.annexes:sub_processors", changes.finds_nothing)),
+    ),
+    Broken(
+        name="texts-without-days",
+        what="A legal text is published whatever its dates are.",
+        before=_changing(("heldtrue.capabilities.agreements.legal:_demand", changes.does_nothing)),
+    ),
+    Broken(
         name="entries-altered-on-the-way",
         what="Entries are shown otherwise than logged.",
         before=_making(changes.altering),
