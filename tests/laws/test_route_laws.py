@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 import pytest
 from asgi import Caller, Got
-from house import actor_of, documents
+from house import NOON, actor_of, documents
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from whole import CANARY, Belongings, Whole, furnish, link_tokens, needs_key, open_whole
+from whole import CANARY, Belongings, Whole, accepting, furnish, link_tokens, needs_key, open_whole
 
 from heldtrue.attack.stock import SOUND
 from heldtrue.capabilities.agreements.legal import NAMES
@@ -106,7 +106,7 @@ BODIES: dict[str, Any] = {
     "POST /v1/objections": {"sub_processor": "furnished", "reason": "more"},
     "POST /v1/objections/{objection_id}/response": {"response": "more"},
     "POST /v1/probes": json.loads(SOUND["POST /v1/probes"][0] or b""),
-    "POST /v1/acceptances": json.loads(SOUND["POST /v1/acceptances"][0] or b""),
+    "POST /v1/acceptances": accepting(NOON.date()),
     "POST /v1/agreements": json.loads(SOUND["POST /v1/agreements"][0] or b""),
     "POST /v1/agreements/drafts": {"document": "terms", "format": "json"},
     "POST /v1/questionnaires": json.loads(SOUND["POST /v1/questionnaires"][0] or b""),

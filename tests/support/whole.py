@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -22,6 +23,8 @@ from heldtrue.app.settings import Destinations, Settings
 from heldtrue.app.settings_mail import Mail
 from heldtrue.attack.stock import SOUND
 from heldtrue.capabilities.access.bootstrap import bootstrap_operator
+from heldtrue.capabilities.agreements.legal import LEGAL, digest
+from heldtrue.capabilities.agreements.starters import starter
 from heldtrue.capabilities.deliveries.engine import Engine, Outgoing
 from heldtrue.capabilities.deliveries.worker import WorkerServices
 from heldtrue.capabilities.keystore.actions import ensure_signing_keys, sequencer
@@ -163,11 +166,23 @@ def furnish(whole: Whole, name: str, environment: str = "live") -> Belongings:
 
 
 def _papers(house: House) -> dict[str, str]:
-    """File a signed copy and take in a questionnaire."""
+    """Put terms into force, file a signed copy, and take in a questionnaire."""
+    today = house.clock.at.date()
+    terms = LEGAL.write(starter("terms", "furnished", today, today))
+    put = json.dumps({"document": terms}).encode()
+    assert house.operator.call(
+        "PUT", "/v1/registers/legal/terms", body=put, headers={"content-type": "application/json"}
+    ).status == 200  # fmt: skip
     return {
         name: _made(house.operator.post(path, json.loads(SOUND[f"POST {path}"][0] or b"")))["id"]
         for name, path in (("agreement_id", "/v1/agreements"), ("questionnaire_id", "/v1/questionnaires"))
     }
+
+
+def accepting(day: date) -> dict[str, Any]:
+    """Return the body that accepts the terms which `furnish` put into force on *day*."""
+    sha256 = digest(starter("terms", "furnished", day, day))
+    return {"item": "terms", "version": 1, "sha256": sha256, "accepted_by": "furnished"}
 
 
 PAPERS = ("agreement_id", "questionnaire_id")
