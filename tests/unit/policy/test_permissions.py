@@ -35,6 +35,8 @@ receipt.read          admin reader
 self.read             admin operator reader sender
 session.mint          admin
 session.revoke        admin
+terms.accept          admin
+terms.read            admin reader
 transform.read        admin reader
 transform.write       admin
 upstream.key.manage   operator

@@ -30,8 +30,10 @@ def facts(**states: Basis) -> Facts:
     return Facts(
         at=NOW,
         claims={
-            name: ClaimFact(id=name, sentence=f"{name} holds.", state=named.get(name, Basis.PROVEN), page=f"/trust/claims/{name}",
-                            last_attacked="2026-11-20T10:00:00.000Z")
+            name: ClaimFact(
+                id=name, sentence=f"{name} holds.", state=named.get(name, Basis.PROVEN),
+                page=f"/trust/claims/{name}", last_attacked="2026-11-20T10:00:00.000Z",
+            )
             for name in CLAIMS
         },
     )  # fmt: skip

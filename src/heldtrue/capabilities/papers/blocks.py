@@ -112,9 +112,10 @@ def _table(sheet: Sheet, block: Table) -> None:
         sheet.title_line(block.caption, "interB", 9)
         _skip(sheet, 1)
     sheet.need(20)
-    _row(sheet, head, widths, None, fill=True)
+    if block.headed:
+        _row(sheet, head, widths, None, fill=True)
     for row in block.rows:
-        _row(sheet, row, widths, head)
+        _row(sheet, row, widths, head if block.headed else [])
     _skip(sheet, 4)
 
 
@@ -143,7 +144,8 @@ def _row(
 
 def _over(sheet: Sheet, head: Sequence[Words], widths: list[float]) -> None:
     sheet.add_page()
-    _row(sheet, head, widths, None, fill=True)
+    if head:
+        _row(sheet, head, widths, None, fill=True)
 
 
 def _strip(sheet: Sheet, cells: list[list[Line]], widths: list[float], *, fill: bool) -> None:

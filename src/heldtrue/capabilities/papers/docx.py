@@ -159,7 +159,7 @@ def _table(document: Any, block: Table, width: int) -> None:
     whole = sum(column.width for column in block.columns)
     widths = [int(Emu(int(width * column.width / whole)).twips) for column in block.columns]
     head = [[Span(text=column.title, strong=True)] for column in block.columns]
-    rows = [_row_xml(document.part, head, widths, head=True)]
+    rows = [_row_xml(document.part, head, widths, head=True)] if block.headed else []
     rows += [_row_xml(document.part, row, widths, head=False) for row in block.rows]
     grid = "".join(f'<w:gridCol w:w="{share}"/>' for share in widths)
     style = document.styles["Table Grid"].style_id

@@ -79,6 +79,8 @@ def _made() -> bytes:
         style.paragraph_format.left_indent = Mm(6 * (level - 1))
         style.paragraph_format.space_after = Pt(1)
         style.font.bold = level == 1
+    for name in ("Header", "Footer"):
+        styles[name].paragraph_format.tab_stops.clear_all()
     section = document.sections[0]
     for part in (section.header, section.footer):
         part.is_linked_to_previous = False  # makes the part now, from the library's own files

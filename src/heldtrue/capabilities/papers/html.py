@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from html import escape
 
 from heldtrue.capabilities.papers.model import (
@@ -114,14 +115,21 @@ def _block(block: Block, anchors: _Anchors) -> str:  # noqa: PLR0911 - one answe
 
 
 def _table(table: Table) -> str:
-    head = "".join(f'<th scope="col">{_text(column.title)}</th>' for column in table.columns)
-    rows = "".join("<tr>" + "".join(f"<td>{_words(cell)}</td>" for cell in row) + "</tr>\n" for row in table.rows)
+    titles = "".join(f'<th scope="col">{_text(column.title)}</th>' for column in table.columns)
+    head = f"<thead><tr>{titles}</tr></thead>\n" if table.headed else ""
+    rows = "".join(_row(row, named=not table.headed) for row in table.rows)
     caption = f"<caption>{_text(table.caption)}</caption>\n" if table.caption else ""
-    label = _text(table.caption or ", ".join(column.title for column in table.columns))
+    label = _text(table.caption or ", ".join(column.title for column in table.columns if column.title) or "Facts")
     return (
         f'<div class="paper-table scroll" role="region" aria-label="{label}" tabindex="0">\n<table>\n{caption}'
-        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n</div>\n"
+        f"{head}<tbody>\n{rows}</tbody>\n</table>\n</div>\n"
     )
+
+
+def _row(row: Sequence[Words], *, named: bool) -> str:
+    first, *rest = (_words(cell) for cell in row)
+    begun = f'<th scope="row">{first}</th>' if named else f"<td>{first}</td>"
+    return f"<tr>{begun}{''.join(f'<td>{cell}</td>' for cell in rest)}</tr>\n"
 
 
 def _words(words: Words) -> str:

@@ -94,6 +94,11 @@ class Table:
     caption: str = ""
     """What it lists; also the name of its sheet."""
 
+    @property
+    def headed(self) -> bool:
+        """Whether its columns have titles; without any, the first column is what each row is about."""
+        return any(column.title for column in self.columns)
+
     def __post_init__(self) -> None:
         for at, row in enumerate(self.rows):
             if len(row) != len(self.columns):

@@ -11,6 +11,7 @@ from typing import Any
 
 import xlsxwriter
 
+from heldtrue.capabilities.papers.layout import lines
 from heldtrue.capabilities.papers.model import (
     Bullets,
     Clause,
@@ -36,6 +37,11 @@ _LIMIT = 32_767
 _TONES: dict[Tone, str] = {"": "#1C1B19", "good": "#0B6B50", "bad": "#B3261E", "warn": "#8A5A00", "quiet": "#69655E"}
 _CHARACTERS = 130
 """Of all columns together, in landscape."""
+_COVER = 76
+_CHARACTER = 1.86
+"""Millimetres of a column's unit: a digit of the default face, which is 7 pixels wide (ECMA-376, Part 1, 18.3.1.13)."""
+_LINE = 13.0
+"""Points of a line."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -119,7 +125,7 @@ def _properties(book: Any, title: str, meta: Meta) -> None:
 
 
 def _cover(sheet: Any, paper: Paper, looks: _Looks) -> None:
-    sheet.set_column(0, 0, 100)
+    sheet.set_column(0, 0, _COVER)
     sheet.hide_gridlines(2)
     meta = paper.meta
     front: list[tuple[Words, Any]] = [(paper.title, looks.of(size=18, strong=True))]
@@ -130,7 +136,8 @@ def _cover(sheet: Any, paper: Paper, looks: _Looks) -> None:
         front.append((meta.reference, looks.of(tone="quiet")))
     for row, (words, look) in enumerate([*front, *_told(paper, looks)]):
         _write(sheet, row, 0, words, look, looks)
-    _printed(sheet, meta.reference, wide=False)
+        sheet.set_row(row, _height([words], [_COVER], 26 if row == 0 else _LINE))
+    _printed(sheet, meta.reference)
 
 
 def _told(paper: Paper, looks: _Looks) -> list[tuple[Words, Any]]:
@@ -155,10 +162,13 @@ def _told(paper: Paper, looks: _Looks) -> list[tuple[Words, Any]]:
 
 def _fill(sheet: Any, made: Sheet, looks: _Looks) -> None:
     whole = sum(column.width for column in made.columns)
-    for at, column in enumerate(made.columns):
-        sheet.set_column(at, at, max(7, min(70, _CHARACTERS * column.width / whole)))
+    widths = [max(7.0, min(70.0, _CHARACTERS * column.width / whole)) for column in made.columns]
+    for at, (column, width) in enumerate(zip(made.columns, widths, strict=True)):
+        sheet.set_column(at, at, width)
         _write(sheet, 0, at, column.title, looks.of(strong=True, fill="#F3F0EA"), looks)
+    sheet.set_row(0, _height([column.title for column in made.columns], widths))
     for row, cells in enumerate(made.rows, 1):
+        sheet.set_row(row, _height(cells, widths))
         for at, words in enumerate(cells):
             tone = _tone(words)
             strong = bool(words) and all(span.strong for span in spans(words))
@@ -166,7 +176,15 @@ def _fill(sheet: Any, made: Sheet, looks: _Looks) -> None:
     sheet.freeze_panes(1, 0)
     sheet.autofilter(0, 0, max(1, len(made.rows)), len(made.columns) - 1)
     sheet.repeat_rows(0)
-    _printed(sheet, made.name, wide=True)
+    _printed(sheet, made.name)
+
+
+def _height(cells: Sequence[Words], widths: Sequence[float], line: float = _LINE) -> float:
+    """Return the height of a row in points, for programs that do not fit it to wrapped text by themselves."""
+    count = max(
+        len(lines(words, max(5.0, width * _CHARACTER - 2.0), 10)) for words, width in zip(cells, widths, strict=True)
+    )
+    return min(409.0, count * line + 3)
 
 
 def _write(sheet: Any, row: int, at: int, words: Words, look: Any, looks: _Looks, *, tone: Tone = "") -> None:
@@ -181,10 +199,9 @@ def _write(sheet: Any, row: int, at: int, words: Words, look: Any, looks: _Looks
     sheet.write_string(row, at, text, looks.of(tone=tone, text=True) if text.startswith(_FORMULA) else look)
 
 
-def _printed(sheet: Any, name: str, *, wide: bool) -> None:
+def _printed(sheet: Any, name: str) -> None:
     sheet.set_paper(9)
-    if wide:
-        sheet.set_landscape()
+    sheet.set_landscape()
     sheet.set_margins(left=0.6, right=0.6, top=0.7, bottom=0.7)
     sheet.fit_to_pages(1, 0)
     sheet.set_footer(f"&L&8{name.replace('&', '&&')[:120]}&R&8Page &P of &N")

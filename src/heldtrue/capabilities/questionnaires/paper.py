@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import msgspec
@@ -141,12 +142,15 @@ def spreadsheet(view: QuestionnaireView, document: Paper) -> bytes:
         for one in section.answers:
             evidence = "\n".join(f"{e.title} [{e.state}] {e.page or ''}".strip() for e in one.evidence)
             rows.append([f"{section.number}. {section.name}", *_row(one), evidence, ", ".join(one.controls)])
-    return workbook(document, [Sheet("Questionnaire", columns, rows)])
+    front = replace(document, blocks=[block for block in document.blocks[:_FRONT] if not isinstance(block, Table)])
+    return workbook(front, [Sheet("Questionnaire", columns, rows)])
 
 
+_FRONT = 4
+"""Blocks before the first section."""
 _LIVE = "The live version, with evidence that can be checked, is at {url}/trust/questionnaire."
 _COLUMNS = (
-    Column("No.", 0.8), Column("Question", 4.2), Column("Answer", 1.25), Column("In words", 6),
+    Column("No.", 1), Column("Question", 4.2), Column("Answer", 1.4), Column("In words", 6),
     Column("State", 1.15), Column("Last attacked", 1.35),
 )  # fmt: skip
 

@@ -22,7 +22,7 @@ LARGEST = 8 * 1024 * 1024
 UNPACKED = 64 * 1024 * 1024
 MEMBERS, RATIO = 2_000, 300
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-SHEETS, ROWS, COLUMNS, CELL = 60, 20_000, 60, 8_000
+SHEETS, ROWS, COLUMNS, CELL = 60, 6_000, 60, 8_000
 
 
 class UnreadableSheetError(BadInputError):
