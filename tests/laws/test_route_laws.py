@@ -15,11 +15,12 @@ from typing import Any
 import msgspec
 import pytest
 from asgi import Caller, Got
-from house import actor_of, documents
+from house import NOON, actor_of, documents
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from whole import CANARY, Belongings, Whole, furnish, link_tokens, needs_key, open_whole
+from whole import CANARY, Belongings, Whole, accepting, furnish, link_tokens, needs_key, open_whole
 
 from heldtrue.attack.stock import SOUND
+from heldtrue.capabilities.agreements.legal import NAMES
 from heldtrue.crypto import tokens
 from heldtrue.db.roles import at_database
 from heldtrue.http.openapi import template
@@ -53,6 +54,28 @@ OPEN = {
     "GET /trust/claims/{claim_id}": "a claim's history",
     "GET /trust/evidence/{attack}/{file}": "a piece of evidence, with its proof",
     "GET /trust/index": "from rows to claims",
+    "GET /trust/calendar.ics": "reviews and notices as a calendar",
+    "GET /trust/certifications": "a page of the registers",
+    "GET /trust/certifications.json": "a page of the registers, for machines",
+    "GET /trust/policies": "a page of the registers",
+    "GET /trust/policies.json": "a page of the registers, for machines",
+    "GET /trust/policies/{policy}": "a policy",
+    "GET /trust/sub-processors": "a page of the registers",
+    "GET /trust/sub-processors.atom": "notices as a feed",
+    "GET /trust/sub-processors.feed.json": "notices as a feed",
+    "GET /trust/sub-processors.json": "a page of the registers, for machines",
+    "GET /trust/sub-processors.rss": "notices as a feed",
+    "GET /trust/sub-processors/subscription/{token}": "a subscription by its unguessable link",
+    "POST /trust/sub-processors/subscribe": "whoever wants to be told; a mail asks whether it was they",
+    "POST /trust/sub-processors/subscription/{token}": "confirming and leaving, by an unguessable link",
+    **{
+        f"GET /trust/legal{rest}": "legal texts, for everybody"
+        for rest in ("", ".json", "/{item}", *(f"/{item}.{form}" for item in NAMES for form in ("json", "pdf", "docx")))
+    },
+    **{
+        f"GET /trust/questionnaire{form}": "our questionnaire, for everybody"
+        for form in ("", ".json", ".xlsx", ".docx", ".pdf")
+    },
     "GET /v1/bundles/{token}": "a receipt by its unguessable link",
     "GET /v1/contents/{token}": "a payload by its unguessable link",
     "GET /v1/contents/{token}/attachments/{ordinal}": "an attachment by its unguessable link",
@@ -74,7 +97,20 @@ BODIES: dict[str, Any] = {
     "POST /v1/flows": {"name": "more", "enabled": False},
     "POST /v1/addresses": {"label": "more"},
     "POST /v1/upstream-keys": {"upstream": "more", "overlap_seconds": 0},
+    "POST /v1/post/test": {"to": "probe@example.invalid"},
+    "POST /v1/registers": json.loads(SOUND["POST /v1/registers"][0] or b""),
+    "PUT /v1/registers/{register}/{item}": json.loads(SOUND["PUT /v1/registers/{register}/{item}"][0] or b""),
+    "POST /v1/policies/adopt": {"policy": "more", "owner": "more", "title": "more", "text": "more"},
+    "POST /v1/policies/review": {"policy": "furnished"},
+    "PUT /v1/vendors": {"vendor": "furnished", "permitted": True},
+    "POST /v1/objections": {"sub_processor": "furnished", "reason": "more"},
+    "POST /v1/objections/{objection_id}/response": {"response": "more"},
     "POST /v1/probes": json.loads(SOUND["POST /v1/probes"][0] or b""),
+    "POST /v1/acceptances": accepting(NOON.date()),
+    "POST /v1/agreements": json.loads(SOUND["POST /v1/agreements"][0] or b""),
+    "POST /v1/agreements/drafts": {"document": "terms", "format": "json"},
+    "POST /v1/questionnaires": json.loads(SOUND["POST /v1/questionnaires"][0] or b""),
+    "PUT /v1/questionnaires/{questionnaire_id}/answers/{number}": {"confirmed_by": "more"},
 }
 """What a route is called with where an empty body will not do."""
 

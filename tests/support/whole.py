@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -19,7 +21,10 @@ from heldtrue.app.instance import DataDir, Identity
 from heldtrue.app.services import Services, services
 from heldtrue.app.settings import Destinations, Settings
 from heldtrue.app.settings_mail import Mail
+from heldtrue.attack.stock import SOUND
 from heldtrue.capabilities.access.bootstrap import bootstrap_operator
+from heldtrue.capabilities.agreements.legal import LEGAL, digest
+from heldtrue.capabilities.agreements.starters import starter
 from heldtrue.capabilities.deliveries.engine import Engine, Outgoing
 from heldtrue.capabilities.deliveries.worker import WorkerServices
 from heldtrue.capabilities.keystore.actions import ensure_signing_keys, sequencer
@@ -31,7 +36,7 @@ from heldtrue.db.roles import RoleDsns
 from heldtrue.http.app import build_app
 from heldtrue.http.route import Realm, Route
 from heldtrue.http.transaction import tenant_operation
-from heldtrue.kernel.ids import CryptoKeyId, ReceiptId, RequestId
+from heldtrue.kernel.ids import CryptoKeyId, MailId, ReceiptId, RequestId
 from heldtrue.kernel.secret import Secret
 
 ORIGIN = "log.example.test"
@@ -146,13 +151,52 @@ def furnish(whole: Whole, name: str, environment: str = "live") -> Belongings:
         "replay_id": replay["id"],
         "leaf_id": leaf["leaf_id"],
         "address_id": address["id"],
+        "objection_id": _registered(house, admin),
+        "register": "contacts",
+        "item": "furnished",
         "ordinal": "1",
         "upstream_key_id": upstream,
+        "mail_id": failed_mail(whole),
+        **_papers(house),
         **flow,
     }
-    nobodys = {"ordinal", "number", "upstream_key_id"}
+    nobodys = {"ordinal", "number", "upstream_key_id", "mail_id", "register", "item", *PAPERS}
     marks = {CANARY, *(value for parameter, value in names.items() if parameter not in nobodys), me["id"]}
     return Belongings(admin, me["organisation_id"], names, {*marks, *(mark.split("_")[-1] for mark in marks)})
+
+
+def _papers(house: House) -> dict[str, str]:
+    """Put terms into force, file a signed copy, and take in a questionnaire."""
+    today = house.clock.at.date()
+    terms = LEGAL.write(starter("terms", "furnished", today, today))
+    put = json.dumps({"document": terms}).encode()
+    assert house.operator.call(
+        "PUT", "/v1/registers/legal/terms", body=put, headers={"content-type": "application/json"}
+    ).status == 200  # fmt: skip
+    return {
+        name: _made(house.operator.post(path, json.loads(SOUND[f"POST {path}"][0] or b"")))["id"]
+        for name, path in (("agreement_id", "/v1/agreements"), ("questionnaire_id", "/v1/questionnaires"))
+    }
+
+
+def accepting(day: date) -> dict[str, Any]:
+    """Return the body that accepts the terms which `furnish` put into force on *day*."""
+    sha256 = digest(starter("terms", "furnished", day, day))
+    return {"item": "terms", "version": 1, "sha256": sha256, "accepted_by": "furnished"}
+
+
+PAPERS = ("agreement_id", "questionnaire_id")
+
+
+def failed_mail(whole: Whole) -> str:
+    """Make a mail of the operator's that failed for good, and return its id."""
+    mail = _made(whole.house.operator.post("/v1/post/test", {"to": "furnished@example.com"}))["id"]
+    with whole.house.database.system() as tx:
+        tx.execute(
+            "UPDATE heldtrue.post_mails SET state = 'failed', due_at = NULL, settled_at = %s WHERE mail_id = %s",
+            [whole.house.clock.at, MailId.parse(mail).value],
+        )
+    return mail
 
 
 def _flow_of(whole: Whole, admin: Caller) -> dict[str, str]:
@@ -165,6 +209,23 @@ def _flow_of(whole: Whole, admin: Caller) -> dict[str, str]:
     [run] = admin.get("/v1/runs").json()["data"]
     assert admin.post(f"/v1/flows/{flow}/disable").status == 200
     return {"transform_id": transform, "flow_id": flow, "run_id": run["id"], "number": "1"}
+
+
+def _registered(house: House, admin: Caller) -> str:
+    """Fill the operator's registers once, and object to something; return the objection's id."""
+    listed = {
+        "name": "Furnished", "address": "1 Street", "contact": "a@example.com", "state": "active",
+        "terms": {"purpose": "x", "location": ["DE"], "transfer_basis": "no-transfer", "data": ["y"], "optional": True},
+    }  # fmt: skip
+    contact = {"about": "x", "role": "y", "mail": "a@example.com"}
+    entries = [
+        {"register": "sub-processors", "item": "furnished", "document": listed},
+        {"register": "contacts", "item": "furnished", "document": contact},
+    ]
+    assert house.operator.post("/v1/registers", {"entries": entries}).status == 200
+    policy = {"policy": "furnished", "owner": "x", "title": "y", "text": "z"}
+    assert house.operator.post("/v1/policies/adopt", policy).status == 200
+    return _made(admin.post("/v1/objections", {"sub_processor": "furnished", "reason": CANARY}))["id"]
 
 
 def link_tokens(whole: Whole, belongings: Belongings) -> dict[str, str]:

@@ -10,8 +10,10 @@ from functools import partial
 from heldtrue.app.boot import Ground
 from heldtrue.app.health import Health
 from heldtrue.app.metrics import WebMetrics
-from heldtrue.app.publication import trust_services
+from heldtrue.app.publication import company_pages, pages, sources, trust_services
+from heldtrue.app.registers import KINDS
 from heldtrue.app.services import Services, services
+from heldtrue.app.settings_company import company
 from heldtrue.app.settings_leaks import reporters
 from heldtrue.app.settings_mail import mail_domain
 from heldtrue.app.settings_scanning import scanner
@@ -21,6 +23,7 @@ from heldtrue.capabilities.access.minting import SessionServices
 from heldtrue.capabilities.access.minting import routes as session_routes
 from heldtrue.capabilities.access.routes import ROUTES as ACCESS
 from heldtrue.capabilities.access.sessions import issuer_of
+from heldtrue.capabilities.agreements.routes import routes as agreement_routes
 from heldtrue.capabilities.deliveries import actions as deliveries
 from heldtrue.capabilities.deliveries.outgoing import Outgoing
 from heldtrue.capabilities.deliveries.routes import DeliveryServices
@@ -37,12 +40,17 @@ from heldtrue.capabilities.mail.routes import MailRoutes
 from heldtrue.capabilities.mail.routes import routes as mail_routes
 from heldtrue.capabilities.outputs.routes import routes as output_routes
 from heldtrue.capabilities.portal.routes import routes as portal_routes
+from heldtrue.capabilities.post import actions as post
+from heldtrue.capabilities.post.routes import routes as post_routes
 from heldtrue.capabilities.probe.actions import ProbeServices
 from heldtrue.capabilities.probe.routes import routes as probe_routes
 from heldtrue.capabilities.promises.routes import ROUTES as PROMISES
+from heldtrue.capabilities.questionnaires.routes import routes as questionnaire_routes
 from heldtrue.capabilities.receipts import actions as receipts
 from heldtrue.capabilities.receipts.routes import ReceiptServices
 from heldtrue.capabilities.receipts.routes import routes as receipt_routes
+from heldtrue.capabilities.registers.company_routes import routes as company_routes
+from heldtrue.capabilities.registers.routes import routes as register_routes
 from heldtrue.capabilities.tenants.routes import ROUTES as TENANTS
 from heldtrue.capabilities.transforms import run_actions as runs
 from heldtrue.capabilities.transforms.routes import ROUTES as FLOWS
@@ -51,6 +59,9 @@ from heldtrue.http.limits import Limits, Rate
 from heldtrue.http.ports import Ports
 from heldtrue.http.refusals import RefusedSummary
 from heldtrue.http.route import Route
+from heldtrue.trust.known import facts as known_facts
+from heldtrue.trust.legal import routes as legal_pages
+from heldtrue.trust.questionnaire import routes as questionnaire_pages
 from heldtrue.trust.routes import routes as trust_routes
 
 
@@ -71,6 +82,7 @@ def web(ground: Ground) -> tuple[Callable[[], Asgi], Callable[[], None]]:
 def table(parts: Services) -> list[Route]:
     """Return every route of every capability."""
     settings = parts.ground.home.settings
+    known = sources(parts)
     return [
         *TENANTS,
         *ACCESS,
@@ -94,12 +106,20 @@ def table(parts: Services) -> list[Route]:
         ),
         *mail_routes(MailRoutes(domain=mail_domain(settings.mail))),
         *PROMISES,
+        *post_routes(sends=parts.ground.home.smarthost is not None),
         *portal_routes(settings.portal.embed_origins),
         *ledger_routes(parts.ground.home.data.log),
         *keystore_routes(parts.database, parts.ground.home.clock),
         *upstream_routes(parts.ground.home.platform),
         *probe_routes(ProbeServices(signers=parts.signers, origin=parts.ground.home.identity.origin)),
-        *trust_routes(trust_services(parts)),
+        *register_routes(KINDS),
+        *company_routes(company(settings.company)),
+        *trust_routes(trust_services(parts), pages(parts)),
+        *agreement_routes(parts.database),
+        *questionnaire_routes(lambda: known_facts(known)[0], settings.public_url),
+        *legal_pages(known, pages(parts)),
+        *questionnaire_pages(known, pages(parts)),
+        *company_pages(parts, pages(parts)),
     ]
 
 
@@ -164,6 +184,7 @@ def facts(parts: Services) -> Mapping[str, tuple[str, float]]:
         circuits_open, circuits_half, failing = deliveries.circuits(tx, now)
         runs_waiting = tx.value("SELECT count(*) FROM heldtrue.runs WHERE state IN ('queued', 'running')")
         runs_failed = tx.value("SELECT count(*) FROM heldtrue.runs WHERE state = 'failed'")
+        mails = post.standing(tx)
         unlogged = tx.value("SELECT count(*) FROM heldtrue.log_pending")
         oldest = tx.value("SELECT min(created_at) FROM heldtrue.log_pending")
         size = tx.value("SELECT max(size) FROM heldtrue.log_checkpoints")
@@ -175,6 +196,13 @@ def facts(parts: Services) -> Mapping[str, tuple[str, float]]:
         "endpoints_failing": ("Endpoints to which nothing was delivered since their last failure.", failing),
         "flow_runs_waiting": ("Runs of flows under way or due.", runs_waiting),
         "flow_runs_failed": ("Runs of flows that failed for good and that nobody retried or cancelled.", runs_failed),
+        "post_waiting": ("Mails that wait to be sent.", mails.waiting),
+        "post_failed": ("Mails that failed for good within the last 30 days.", mails.failed),
+        "post_oldest_waiting_seconds": (
+            "Age of the oldest mail that waits.",
+            (now - mails.oldest).total_seconds() if mails.oldest else 0,
+        ),
+        "post_sends": ("1 where a server is set that takes our mail.", int(parts.ground.home.smarthost is not None)),
         "log_entries_waiting": ("Entries that have no index yet.", unlogged),
         "log_oldest_waiting_seconds": ("Age of the oldest of them.", (now - oldest).total_seconds() if oldest else 0),
         "log_size": ("Entries under the newest checkpoint.", size or 0),

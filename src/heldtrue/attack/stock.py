@@ -5,6 +5,7 @@ A route that is not in `SOUND` hinders the attack, so a new route cannot pass by
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Mapping
@@ -40,7 +41,15 @@ class Request:
         return caller.call(self.method, self.path, token, self.body, self.headers)
 
 
-_NOBODYS = frozenset({"ordinal", "number", "upstream_key_id"})
+_SIGNED = {
+    "document": "dpa", "counterparty": "probe", "signed_on": "2020-01-01", "file_name": "probe.pdf",
+    "content": base64.b64encode(b"%PDF-1.4 probe").decode(),
+}  # fmt: skip
+_ASKED = base64.b64encode(b"No,Question,Answer\n1,Is data encrypted in transit with TLS?,\n").decode()
+_NOBODYS = frozenset({
+    "ordinal", "number", "upstream_key_id", "mail_id", "register", "item", "objection_id", "agreement_id",
+    "questionnaire_id",
+})  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -77,9 +86,36 @@ def stock(arena: Arena, probe: Probe) -> Stock:
         "organisation_id": str(probe.tenant),
         "upstream_key_id": f"ck_{bytes(16).hex()}",  # the instance's, of no organisation
         "address_id": address["id"],
+        "mail_id": f"mail_{bytes(16).hex()}",  # the operator's
+        "register": "contacts",  # the operator's, of no organisation
+        "item": "probe",
+        "objection_id": f"obj_{bytes(16).hex()}",
+        "agreement_id": f"agr_{bytes(16).hex()}",  # the operator's
+        "questionnaire_id": f"qst_{bytes(16).hex()}",  # the operator's
     }
     marks = (mark, *(value for name, value in ids.items() if name not in _NOBODYS), str(probe.tenant.value))
     return Stock(ids, marks)
+
+
+def registered(arena: Arena, probe: Probe) -> dict[str, str]:
+    """Fill the operator's registers of a scratch instance; return what paths may name of them."""
+    arena.needs_sinks()
+    terms = {"purpose": "x", "location": ["DE"], "transfer_basis": "no-transfer", "data": ["x"], "optional": True}
+    vendor = {"name": "probe", "address": "x", "contact": "probe@example.invalid", "state": "active", "terms": terms}
+    listed = {"register": "sub-processors", "item": "probe", "document": vendor}
+    operator = arena.operator()
+    arena.caller.call("POST", "/v1/registers", operator, {"entries": [listed, _CONTACT]}).expect(200)
+    policy = {"policy": "probe", "owner": "probe", "title": "probe", "text": "x"}
+    arena.caller.call("POST", "/v1/policies/adopt", operator, policy).expect(200)
+    asked = {"sub_processor": "probe", "reason": "probe"}
+    objection = arena.caller.call("POST", "/v1/objections", probe.admin, asked).expect(201).json()
+    signed = arena.caller.call("POST", "/v1/agreements", operator, _SIGNED).expect(201).json()
+    table = {"name": "probe.csv", "content": _ASKED}
+    questionnaire = arena.caller.call("POST", "/v1/questionnaires", operator, table).expect(201).json()
+    return {
+        "register": "contacts", "item": "probe", "objection_id": objection["id"], "agreement_id": signed["id"],
+        "questionnaire_id": questionnaire["id"],
+    }  # fmt: skip
 
 
 def _flow(arena: Arena, probe: Probe, mark: str) -> dict[str, str]:
@@ -128,6 +164,11 @@ def _json(value: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
     return json.dumps(value).encode(), {"content-type": "application/json"}
 
 
+_CONTACT: dict[str, Any] = {
+    "register": "contacts",
+    "item": "probe",
+    "document": {"about": "probe", "role": "probe", "mail": "probe@example.invalid"},
+}
 _JUST_ASK: tuple[bytes | None, dict[str, str]] = (None, {})
 SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "GET /v1/self": _JUST_ASK,
@@ -210,6 +251,37 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
         }
     ),
     "GET /v1/probes": _JUST_ASK,
+    "GET /v1/post": _JUST_ASK,
+    "GET /v1/post/{mail_id}": _JUST_ASK,
+    "POST /v1/post/{mail_id}/retry": _JUST_ASK,
+    "POST /v1/post/test": _json({"to": "probe@example.invalid"}),
+    "GET /v1/registers": _JUST_ASK,
+    "POST /v1/registers": _json({"entries": [_CONTACT], "dry_run": True}),
+    "GET /v1/registers/{register}": _JUST_ASK,
+    "GET /v1/registers/{register}/{item}": _JUST_ASK,
+    "GET /v1/registers/{register}/{item}/history": _JUST_ASK,
+    "PUT /v1/registers/{register}/{item}": _json({"document": _CONTACT["document"]}),
+    "DELETE /v1/registers/{register}/{item}": _JUST_ASK,
+    "POST /v1/policies/adopt": _json({"policy": "probe", "owner": "probe", "title": "probe", "text": "probe"}),
+    "POST /v1/policies/review": _json({"policy": "probe"}),
+    "GET /v1/vendors": _JUST_ASK,
+    "PUT /v1/vendors": _json({"vendor": "probe", "permitted": False}),
+    "GET /v1/objections": _JUST_ASK,
+    "POST /v1/objections": _json({"sub_processor": "probe", "reason": "probe"}),
+    "GET /v1/objections/received": _JUST_ASK,
+    "POST /v1/objections/{objection_id}/response": _json({"response": "probe"}),
+    "POST /v1/acceptances": _json({"item": "terms", "version": 1, "sha256": "0" * 64, "accepted_by": "probe"}),
+    "GET /v1/acceptances": _JUST_ASK,
+    "POST /v1/agreements": _json(_SIGNED),
+    "GET /v1/agreements": _JUST_ASK,
+    "GET /v1/agreements/{agreement_id}/file": _JUST_ASK,
+    "POST /v1/agreements/drafts": _json({"document": "terms", "format": "json"}),
+    "POST /v1/questionnaires": _json({"name": "probe.csv", "content": _ASKED}),
+    "GET /v1/questionnaires": _JUST_ASK,
+    "GET /v1/questionnaires/{questionnaire_id}": _JUST_ASK,
+    "PUT /v1/questionnaires/{questionnaire_id}/answers/{number}": _json({"confirmed_by": "probe"}),
+    "GET /v1/questionnaires/{questionnaire_id}/file": _JUST_ASK,
+    "DELETE /v1/questionnaires/{questionnaire_id}": _JUST_ASK,
     "GET /v1/audit": _JUST_ASK,
     "GET /v1/audit/{leaf_id}/proof": _JUST_ASK,
 }

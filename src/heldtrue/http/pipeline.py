@@ -195,7 +195,7 @@ class Pipeline:
     async def _input(self, call: Call) -> tuple[Any, bytes]:
         """Return the action's input, and the body that it was made of."""
         request = call.request
-        body = await request.body.whole(self._ports.body_limit)
+        body = await request.body.whole(call.route.body_limit or self._ports.body_limit)
         content_type = request.headers.get("content-type")
         return call.binder.bind(call.match.path, request.query(), body, content_type), body
 

@@ -55,12 +55,17 @@ class Route:
     """The answer shows a secret once; it is never stored for idempotency."""
     changes_access: bool = False
     """It changes who may come in, so it is answered when this process knows that."""
+    body_limit: int | None = None
+    """Bytes of a body that is not streamed; None: as everywhere."""
     streams: bool = False
     bodiless: bool = False
     """It streams, and takes no body all the same."""
     signed: bool = False
     """PUBLIC realm: whoever sends the body signed it, so that the action takes a `http.exchange.Signed` with the bytes
     and headers as they came. `takes` only describes the body."""
+    form: bool = False
+    """The body may be `application/x-www-form-urlencoded` too, as a browser sends a form without a script; fields left
+    empty are left out."""
     cache: CacheClass = CacheClass.PRIVATE
     produces: str = "application/json"
     tags: tuple[str, ...] = field(default=())

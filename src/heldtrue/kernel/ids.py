@@ -165,6 +165,40 @@ class AddressId(Id):
     prefix = "adr"
 
 
+class MailId(Id):
+    """A mail that goes out; also the left side of its `Message-ID`."""
+
+    prefix = "mail"
+
+
+class AcceptanceId(Id):
+    """An acceptance of a legal text."""
+
+    prefix = "acc"
+
+
+class AgreementId(Id):
+    """A signed copy of an agreement."""
+
+    prefix = "agr"
+
+
+class QuestionnaireId(Id):
+    """A customer's questionnaire that was taken in."""
+
+    prefix = "qst"
+class ObjectionId(Id):
+    """What an organisation says against a sub-processor."""
+
+    prefix = "obj"
+
+
+class SubscriberId(Id):
+    """A reader who wants to be told."""
+
+    prefix = "sub"
+
+
 class CryptoKeyId(Id):
     """A key of the keystore: tenant key, object key or signing key."""
 

@@ -38,6 +38,13 @@ class Permission(StrEnum):
     PROBE_RECORD = "probe.record"
     ADDRESS_WRITE = "address.write"
     ADDRESS_READ = "address.read"
+    POST_MANAGE = "post.manage"
+    TERMS_READ = "terms.read"
+    TERMS_ACCEPT = "terms.accept"
+    REGISTER_READ = "register.read"
+    REGISTER_WRITE = "register.write"
+    VENDOR_READ = "vendor.read"
+    VENDOR_CHOOSE = "vendor.choose"
 
 
 @unique
@@ -61,6 +68,8 @@ _READS = frozenset(
         Permission.TRANSFORM_READ,
         Permission.FLOW_READ,
         Permission.ADDRESS_READ,
+        Permission.TERMS_READ,
+        Permission.VENDOR_READ,
     }
 )
 
@@ -75,6 +84,9 @@ GRANTS: dict[Role, frozenset[Permission]] = {
             Permission.CLAIM_RUN,
             Permission.UPSTREAM_KEY_MANAGE,
             Permission.PROBE_RECORD,
+            Permission.POST_MANAGE,
+            Permission.REGISTER_READ,
+            Permission.REGISTER_WRITE,
         }
     ),
     Role.ADMIN: _READS
@@ -88,11 +100,13 @@ GRANTS: dict[Role, frozenset[Permission]] = {
         Permission.PAYLOAD_ERASE,
         Permission.ENDPOINT_WRITE,
         Permission.ADDRESS_WRITE,
+        Permission.TERMS_ACCEPT,
         Permission.DELIVERY_REPLAY,
         Permission.TRANSFORM_WRITE,
         Permission.FLOW_WRITE,
         Permission.FLOW_RUN,
         Permission.AUDIT_READ,
+        Permission.VENDOR_CHOOSE,
     },
     Role.SENDER: frozenset({Permission.SELF_READ, Permission.PAYLOAD_SEND}),
     Role.READER: _READS,

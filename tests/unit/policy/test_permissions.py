@@ -29,11 +29,14 @@ organisation.read     operator
 payload.erase         admin
 payload.read          admin reader
 payload.send          admin publishable sender
+post.manage           operator
 probe.record          operator
 receipt.read          admin reader
 self.read             admin operator reader sender
 session.mint          admin
 session.revoke        admin
+terms.accept          admin
+terms.read            admin reader
 transform.read        admin reader
 transform.write       admin
 upstream.key.manage   operator

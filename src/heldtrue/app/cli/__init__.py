@@ -25,6 +25,10 @@ THIN = {
     "flows": "transforms",
     "addresses": "mail",
     "portal": "portal",
+    "questionnaire": "questionnaire",
+    "agreements": "agreements",
+    "registers": "entries",
+    "vendors": "vendors",
 }
 """Groups of commands that only talk to an instance, and their modules: they start without loading the server."""
 

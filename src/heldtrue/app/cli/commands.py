@@ -10,22 +10,27 @@ import typer
 from heldtrue.app import doctor as examination
 from heldtrue.app import maintenance, operators
 from heldtrue.app.cli import frame
+from heldtrue.app.cli.agreements import agreements
 from heldtrue.app.cli.backups import backup, restore
 from heldtrue.app.cli.claims import claims
 from heldtrue.app.cli.deliveries import deliveries
 from heldtrue.app.cli.demo import demo
 from heldtrue.app.cli.edge import edge
 from heldtrue.app.cli.endpoints import endpoints
+from heldtrue.app.cli.entries import registers
 from heldtrue.app.cli.log import log
 from heldtrue.app.cli.mail import addresses, mail
 from heldtrue.app.cli.payloads import payloads
 from heldtrue.app.cli.portal import portal
 from heldtrue.app.cli.ports import ports
+from heldtrue.app.cli.post import post
 from heldtrue.app.cli.probe import probe
+from heldtrue.app.cli.questionnaire import questionnaire
 from heldtrue.app.cli.registers import keys, orgs
 from heldtrue.app.cli.session import Session, command
 from heldtrue.app.cli.transforms import flows, transforms
 from heldtrue.app.cli.up import serve
+from heldtrue.app.cli.vendors import vendors
 from heldtrue.app.version import version as installed
 from heldtrue_verify import cli as verifier
 
@@ -44,12 +49,17 @@ for name, group in (
     ("payloads", payloads),
     ("addresses", addresses),
     ("mail", mail),
+    ("post", post),
     ("deliveries", deliveries),
     ("transforms", transforms),
     ("flows", flows),
     ("portal", portal),
+    ("registers", registers),
+    ("vendors", vendors),
     ("log", log),
     ("claims", claims),
+    ("questionnaire", questionnaire),
+    ("agreements", agreements),
 ):
     cli.add_typer(group, name=name)
 

@@ -12,6 +12,7 @@ from heldtrue.capabilities.access.session_attacks import MAY
 from heldtrue.crypto import tokens
 from heldtrue.kernel.ids import (
     AddressId,
+    AgreementId,
     CryptoKeyId,
     DeliveryId,
     EndpointId,
@@ -19,7 +20,10 @@ from heldtrue.kernel.ids import (
     Id,
     KeyId,
     LeafId,
+    MailId,
+    ObjectionId,
     PayloadId,
+    QuestionnaireId,
     ReceiptId,
     ReplayId,
     RunId,
@@ -33,6 +37,8 @@ PUBLISHABLE = frozenset({Permission.PAYLOAD_SEND})
 """All that a publishable key may do, whatever its role was."""
 
 
+NAMED = {"ordinal": "1", "number": "1", "register": "none", "item": "none"}
+"""Sound values of path parameters that are no ids."""
 _KINDS: dict[str, type[Id]] = {
     "key_id": KeyId,
     "endpoint_id": EndpointId,
@@ -47,13 +53,17 @@ _KINDS: dict[str, type[Id]] = {
     "flow_id": FlowId,
     "run_id": RunId,
     "address_id": AddressId,
+    "objection_id": ObjectionId,
+    "mail_id": MailId,
+    "agreement_id": AgreementId,
+    "questionnaire_id": QuestionnaireId,
 }
 
 
 def nothing(arena: Arena) -> dict[str, str]:
     """Return sound ids of things that do not exist."""
     now, entropy = arena.clock.now(), arena.entropy
-    return {name: str(kind.new(now, entropy)) for name, kind in _KINDS.items()} | {"ordinal": "1", "number": "1"}
+    return {name: str(kind.new(now, entropy)) for name, kind in _KINDS.items()} | NAMED
 
 
 def role_matrix(arena: Arena) -> Finding:

@@ -229,6 +229,16 @@ def altering() -> Changes:
     return [("heldtrue.capabilities.ledger.tiles:TileDirectory.read", read)]
 
 
+def answers_plainly() -> Changes:
+    """Answer every question as its catalogue says, whatever it rests on."""
+    from heldtrue.capabilities.questionnaires.answers import Verdict
+
+    def judge(question: Any, _evidence: object) -> Verdict:
+        return Verdict(question.answer)
+
+    return [("heldtrue.capabilities.questionnaires.answers:judge", judge)]
+
+
 def says_yes(*_given: object, **_named: object) -> bool:
     """Return True at once."""
     return True
@@ -237,3 +247,8 @@ def says_yes(*_given: object, **_named: object) -> bool:
 def does_nothing(*_given: object, **_named: object) -> None:
     """Return at once."""
     return
+
+
+def finds_nothing(*_given: object, **_named: object) -> list[object]:
+    """Return nothing at once."""
+    return []

@@ -1,0 +1,11 @@
+"""The one table of registers, joined from the capabilities that mean them."""
+
+from __future__ import annotations
+
+from heldtrue.capabilities.agreements import kinds as agreements
+from heldtrue.capabilities.questionnaires import kinds as questionnaires
+from heldtrue.capabilities.registers import kinds as registers
+from heldtrue.capabilities.registers.model import Kinds, table
+
+KINDS: Kinds = table(registers.KINDS, agreements.KINDS, questionnaires.KINDS)
+"""Every register of the product; a capability adds its own tuple here."""

@@ -1,0 +1,11 @@
+"""The registers of this capability."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from heldtrue.capabilities.agreements.copies import AGREEMENTS
+from heldtrue.capabilities.agreements.legal import LEGAL
+from heldtrue.capabilities.registers.model import Kind
+
+KINDS: tuple[Kind[Any], ...] = (LEGAL, AGREEMENTS)
