@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from heldtrue.app.settings_company import CompanySettings
+from heldtrue.app.settings_disclosure import Disclosure
 from heldtrue.app.settings_edge import Edge, host_and_port
 from heldtrue.app.settings_leaks import Leaks
 from heldtrue.app.settings_mail import Mail
@@ -95,6 +96,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     transforms: Transforms = Transforms()
     portal: Portal = Portal()
     company: CompanySettings = CompanySettings()
+    disclosure: Disclosure = Disclosure()
 
     def __post_init__(self) -> None:
         parse_listen(self.listen)

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import partial
 
+from heldtrue.app import disclosing
 from heldtrue.app.boot import Ground
 from heldtrue.app.health import Health
 from heldtrue.app.metrics import WebMetrics
@@ -26,6 +27,7 @@ from heldtrue.capabilities.deliveries import actions as deliveries
 from heldtrue.capabilities.deliveries.outgoing import Outgoing
 from heldtrue.capabilities.deliveries.routes import DeliveryServices
 from heldtrue.capabilities.deliveries.routes import routes as delivery_routes
+from heldtrue.capabilities.disclosure.routes import routes as report_routes
 from heldtrue.capabilities.edge.gatekeeper import Gatekeeper
 from heldtrue.capabilities.edge.upstreams import routes as upstream_routes
 from heldtrue.capabilities.intake.model import Limits as IntakeLimits
@@ -53,7 +55,10 @@ from heldtrue.http.limits import Limits, Rate
 from heldtrue.http.ports import Ports
 from heldtrue.http.refusals import RefusedSummary
 from heldtrue.http.route import Route
+from heldtrue.trust.disclosure import DisclosureServices
+from heldtrue.trust.disclosure import routes as disclosure_routes
 from heldtrue.trust.routes import routes as trust_routes
+from heldtrue.trust.well_known import routes as well_known_routes
 
 
 def web(ground: Ground) -> tuple[Callable[[], Asgi], Callable[[], None]]:
@@ -73,6 +78,7 @@ def web(ground: Ground) -> tuple[Callable[[], Asgi], Callable[[], None]]:
 def table(parts: Services) -> list[Route]:
     """Return every route of every capability."""
     settings = parts.ground.home.settings
+    disclosure = DisclosureServices(disclosing.office(settings), disclosing.for_strangers(parts))
     return [
         *TENANTS,
         *ACCESS,
@@ -102,6 +108,9 @@ def table(parts: Services) -> list[Route]:
         *upstream_routes(parts.ground.home.platform),
         *probe_routes(ProbeServices(signers=parts.signers, origin=parts.ground.home.identity.origin)),
         *register_routes(KINDS),
+        *report_routes(disclosure.office),
+        *disclosure_routes(disclosure, pages(parts)),
+        *well_known_routes(disclosure),
         *trust_routes(trust_services(parts), pages(parts)),
     ]
 

@@ -35,6 +35,12 @@ EXEMPT_TABLES: Mapping[str, str] = MappingProxyType(
         "heldtrue.probes": "the operator's own evidence, published",
         "heldtrue.register_entries": "the operator's own registers, published",
         "heldtrue.register_sealed": "the operator's own registers, sealed; the log has commitments",
+        "heldtrue.reports": "sent to the operator, sealed; no organisation's data",
+        "heldtrue.report_messages": "as reports",
+        "heldtrue.disclosure_keys": "the operator's own keys; public halves are published, secret ones sealed",
+        "heldtrue.pipeline_keys": "public keys of the operator's own pipelines",
+        "heldtrue.evidence": "the operator's own evidence, sealed; the log has digest and summary",
+        "heldtrue.tracked_findings": "the operator's own findings, sealed",
         "heldtrue.rate_buckets": "levels of limits under keyed names; nothing tells whose they are",
         "keystore.upstream_keys": "the operator's own keys, wrapped",
         "keystore.signing_keys": "the operator's own keys, wrapped; public halves are published",
@@ -58,6 +64,12 @@ EXEMPT_CONTENT: Mapping[str, str] = MappingProxyType(
         "heldtrue.idempotency.answer": "the operator's requests run as the system role; its policy shows their answers "
         "and those that are over, which it sweeps",
         "heldtrue.register_sealed.document_sealed": "the operator's own documents, under the operator's own keys",
+        "heldtrue.reports.reporter_sealed": "sent to the operator, under the operator's own keys",
+        "heldtrue.report_messages.text_sealed": "sent to the operator, under the operator's own keys",
+        "heldtrue.disclosure_keys.secret_sealed": "the operator's own, under the operator's own keys",
+        "heldtrue.evidence.document_sealed": "the operator's own, under the operator's own keys",
+        "heldtrue.tracked_findings.detail_sealed": "the operator's own, under the operator's own keys",
+        "heldtrue.tracked_findings.reason_sealed": "the operator's own, under the operator's own keys",
     }
 )
 """Sealed columns that the system role may read."""
@@ -73,6 +85,7 @@ APPEND_ONLY: Mapping[str, frozenset[str]] = MappingProxyType(
         "heldtrue.probes": frozenset({"SELECT", "INSERT"}),
         "heldtrue.register_entries": frozenset({"SELECT", "INSERT"}),
         "heldtrue.register_sealed": frozenset({"SELECT", "INSERT"}),
+        "heldtrue.evidence": frozenset({"SELECT", "INSERT"}),
         "heldtrue.log_pending": frozenset({"SELECT", "INSERT", "DELETE"}),
     }
 )

@@ -40,6 +40,11 @@ class Permission(StrEnum):
     ADDRESS_READ = "address.read"
     REGISTER_READ = "register.read"
     REGISTER_WRITE = "register.write"
+    REPORT_READ = "report.read"
+    REPORT_WRITE = "report.write"
+    EVIDENCE_PUSH = "evidence.push"
+    EVIDENCE_READ = "evidence.read"
+    EVIDENCE_MANAGE = "evidence.manage"
 
 
 @unique
@@ -79,6 +84,11 @@ GRANTS: dict[Role, frozenset[Permission]] = {
             Permission.PROBE_RECORD,
             Permission.REGISTER_READ,
             Permission.REGISTER_WRITE,
+            Permission.REPORT_READ,
+            Permission.REPORT_WRITE,
+            Permission.EVIDENCE_PUSH,
+            Permission.EVIDENCE_READ,
+            Permission.EVIDENCE_MANAGE,
         }
     ),
     Role.ADMIN: _READS

@@ -8,6 +8,7 @@ from enum import StrEnum, unique
 from types import MappingProxyType
 from uuid import UUID
 
+from heldtrue.capabilities.disclosure.scoring import Severity
 from heldtrue.kernel.errors import BadInputError, ConflictError, LimitedError, NotFoundError
 from heldtrue.kernel.ids import Id
 
@@ -105,12 +106,16 @@ class Report:
     acknowledged_at: datetime | None = None
     vector: str | None = None
     score_tenths: int | None = None
-    severity: str | None = None
+    severity: Severity | None = None
     duplicate_of: UUID | None = None
     award_cents: int | None = None
     awarded_at: datetime | None = None
     closed_at: datetime | None = None
     thanked_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "state", State(self.state))
+        object.__setattr__(self, "severity", None if self.severity is None else Severity(self.severity))
 
     @property
     def id(self) -> ReportId:
