@@ -33,6 +33,7 @@ EXEMPT_TABLES: Mapping[str, str] = MappingProxyType(
         "heldtrue.attack_results": "the operator's own evidence, published",
         "heldtrue.claim_schedules": "the operator's own promises, published",
         "heldtrue.probes": "the operator's own evidence, published",
+        "heldtrue.post_mails": "mail of the operator's own, sealed under the operator's key",
         "heldtrue.register_entries": "the operator's own registers, published",
         "heldtrue.register_sealed": "the operator's own registers, sealed; the log has commitments",
         "heldtrue.reports": "sent to the operator, sealed; no organisation's data",
@@ -63,6 +64,9 @@ EXEMPT_CONTENT: Mapping[str, str] = MappingProxyType(
     {
         "heldtrue.idempotency.answer": "the operator's requests run as the system role; its policy shows their answers "
         "and those that are over, which it sweeps",
+        "heldtrue.post_mails.draft_sealed": "the operator's own mail; the worker that sends it is of the system",
+        "heldtrue.post_mails.wire_sealed": "as its draft",
+        "heldtrue.post_mails.reply_sealed": "as its draft",
         "heldtrue.register_sealed.document_sealed": "the operator's own documents, under the operator's own keys",
         "heldtrue.reports.reporter_sealed": "sent to the operator, under the operator's own keys",
         "heldtrue.report_messages.text_sealed": "sent to the operator, under the operator's own keys",

@@ -21,6 +21,7 @@ from heldtrue.app.cli.log import log
 from heldtrue.app.cli.mail import addresses, mail
 from heldtrue.app.cli.payloads import payloads
 from heldtrue.app.cli.portal import portal
+from heldtrue.app.cli.post import post
 from heldtrue.app.cli.probe import probe
 from heldtrue.app.cli.registers import keys, orgs
 from heldtrue.app.cli.session import Session, command
@@ -43,6 +44,7 @@ for name, group in (
     ("payloads", payloads),
     ("addresses", addresses),
     ("mail", mail),
+    ("post", post),
     ("deliveries", deliveries),
     ("transforms", transforms),
     ("flows", flows),
