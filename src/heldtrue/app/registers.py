@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from heldtrue.capabilities.disclosure import kinds as disclosure
+from heldtrue.capabilities.evidence import policy as evidence
 from heldtrue.capabilities.registers import kinds as registers
 from heldtrue.capabilities.registers.model import Kinds, table
 
-KINDS: Kinds = table(registers.KINDS, disclosure.KINDS)
+KINDS: Kinds = table(registers.KINDS, disclosure.KINDS, evidence.KINDS)
 """Every register of the product; a capability adds its own tuple here."""

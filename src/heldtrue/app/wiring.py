@@ -30,6 +30,7 @@ from heldtrue.capabilities.deliveries.routes import routes as delivery_routes
 from heldtrue.capabilities.disclosure.routes import routes as report_routes
 from heldtrue.capabilities.edge.gatekeeper import Gatekeeper
 from heldtrue.capabilities.edge.upstreams import routes as upstream_routes
+from heldtrue.capabilities.evidence.routes import ROUTES as EVIDENCE
 from heldtrue.capabilities.intake.model import Limits as IntakeLimits
 from heldtrue.capabilities.intake.routes import IntakeServices
 from heldtrue.capabilities.intake.routes import routes as intake_routes
@@ -112,6 +113,7 @@ def table(parts: Services) -> list[Route]:
         *probe_routes(ProbeServices(signers=parts.signers, origin=parts.ground.home.identity.origin)),
         *register_routes(KINDS),
         *report_routes(disclosure.office),
+        *EVIDENCE,
         *disclosure_routes(disclosure, pages(parts)),
         *well_known_routes(disclosure),
         *trust_routes(trust_services(parts), pages(parts)),

@@ -25,6 +25,9 @@ THIN = {
     "flows": "transforms",
     "addresses": "mail",
     "portal": "portal",
+    "reports": "reports",
+    "disclosure": "reports",
+    "advisories": "reports",
     "registers": "entries",
 }
 """Groups of commands that only talk to an instance, and their modules: they start without loading the server."""

@@ -17,6 +17,7 @@ from heldtrue.app.cli.demo import demo
 from heldtrue.app.cli.edge import edge
 from heldtrue.app.cli.endpoints import endpoints
 from heldtrue.app.cli.entries import registers
+from heldtrue.app.cli.evidence import evidence, findings, gate
 from heldtrue.app.cli.log import log
 from heldtrue.app.cli.mail import addresses, mail
 from heldtrue.app.cli.payloads import payloads
@@ -24,6 +25,7 @@ from heldtrue.app.cli.portal import portal
 from heldtrue.app.cli.post import post
 from heldtrue.app.cli.probe import probe
 from heldtrue.app.cli.registers import keys, orgs
+from heldtrue.app.cli.reports import advisories, disclosure, reports
 from heldtrue.app.cli.session import Session, command
 from heldtrue.app.cli.transforms import flows, transforms
 from heldtrue.app.cli.up import serve
@@ -36,6 +38,7 @@ command(cli, "demo")(demo)
 command(cli, "backup")(backup)
 command(cli, "restore")(restore)
 command(cli, "probe")(probe)
+command(cli, "gate")(gate)
 for name, group in (
     ("orgs", orgs),
     ("keys", keys),
@@ -50,6 +53,11 @@ for name, group in (
     ("flows", flows),
     ("portal", portal),
     ("registers", registers),
+    ("reports", reports),
+    ("disclosure", disclosure),
+    ("advisories", advisories),
+    ("evidence", evidence),
+    ("findings", findings),
     ("log", log),
     ("claims", claims),
 ):
