@@ -141,9 +141,18 @@ def test_an_advisory_seeded_after_the_release_is_found(judged: Any) -> None:
 
 @pytest.mark.parametrize(
     ("version", "hit"),
-    [("1.0.0", False), ("1.2.0", True), ("1.4.9", True), ("1.5.0", False), ("1.5.0rc1", True), ("1.5.0-beta", True), ("1.10", False),
-     ("2.0.0", False), ("2026.c", True)],
-)  # fmt: skip
+    [
+        ("1.0.0", False),
+        ("1.2.0", True),
+        ("1.4.9", True),
+        ("1.5.0", False),
+        ("1.5.0rc1", True),
+        ("1.5.0-beta", True),
+        ("1.10", False),
+        ("2.0.0", False),
+        ("2026.c", True),
+    ],
+)
 def test_ranges_hold_their_beginning_and_not_their_fix(version: str, hit: bool) -> None:
     events = [{"introduced": "1.2.0"}, {"fixed": "1.5.0"}]
     assert affects([], [("ECOSYSTEM", events)], version) is hit

@@ -21,8 +21,14 @@ from heldtrue.kernel.errors import BadInputError
 evidence = typer.Typer(help="Evidence that build pipelines sign and push.", no_args_is_help=True)
 findings = typer.Typer(help="Findings, tracked to their end (operator).", no_args_is_help=True)
 Finding = Annotated[str, typer.Argument(help="fin_…")]
-_MARKS = {"finding": "[bold red]finding[/]", "overdue": "[bold red]overdue[/]", "missing": "[yellow]missing[/]",
-          "expired": "[yellow]expired[/]", "failed": "[bold red]failed[/]", "unreadable": "[bold red]unreadable[/]"}  # fmt: skip
+_MARKS = {
+    "finding": "[bold red]finding[/]",
+    "overdue": "[bold red]overdue[/]",
+    "missing": "[yellow]missing[/]",
+    "expired": "[yellow]expired[/]",
+    "failed": "[bold red]failed[/]",
+    "unreadable": "[bold red]unreadable[/]",
+}
 KINDS = "sarif, sbom, vex, tests, review, letter, asff, scc or defender"
 
 

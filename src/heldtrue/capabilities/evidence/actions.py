@@ -128,9 +128,12 @@ def list_evidence(op: SystemOperation, asked: ListEvidence) -> Listing[EvidenceR
 
 
 def ask_gate(op: SystemOperation, asked: AskGate) -> GateResult:
-    """Say whether what is known lets a change through: evidence there and current, nothing grave or overdue open."""
+    """Say whether what is known lets a change through: evidence there and current, nothing grave or overdue open.
+
+    Evidence that no policy requires is heard while it holds, and not missed afterwards.
+    """
     policy = policy_of(op)
-    rows = store.newest(op.tx, asked.subject)
+    rows = [row for row in store.newest(op.tx, asked.subject) if row.kind in policy.required or row.expires_at > op.now]
     pieces = [Piece(_bare(_reading(op, row)), row.expires_at) for row in rows]
     judged = gate.judge(policy, pieces, op.now)
     found, set_aside, overdue = _open_findings(op)
