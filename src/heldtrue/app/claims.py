@@ -69,6 +69,7 @@ def engine(parts: Services, laboratory: Laboratory, version: str) -> Engine:
             origin=home.identity.origin,
             version=version,
             pause_file=home.data.run / PAUSE,
+            log=home.data.log,
         )
     )
 

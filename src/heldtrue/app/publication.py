@@ -30,4 +30,5 @@ def trust_services(parts: Services) -> TrustServices:
         publisher=Publisher(origin=home.identity.origin, place="live", attacks=ATTACKS),
         base_url=home.settings.public_url,
         paused=(home.data.run / PAUSE).exists,
+        log=home.data.log,
     )

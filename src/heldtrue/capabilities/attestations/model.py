@@ -76,7 +76,7 @@ def admit(claim: str, document: Document, now: datetime) -> None:
         if not said.strip() or len(said) > 200 or not said.isprintable():
             raise DocumentRefusedError(f"{name}: write one line of at most 200 characters")
     if not _DIGEST.fullmatch(document.sha256):
-        raise DocumentRefusedError("sha256: write the file's SHA-256 as 64 hexadecimal digits, as `sha256sum` prints it")
+        raise DocumentRefusedError("sha256: write the file's SHA-256 as 64 hexadecimal digits")
     if document.dated > (now + ZONES).astimezone(UTC).date():
         raise PostdatedError(f"the document is dated {document.dated.isoformat()}, and that day has not come")
     if document.expires <= document.dated:
