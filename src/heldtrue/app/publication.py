@@ -7,7 +7,9 @@ from heldtrue.app.settings import Settings
 from heldtrue.claims.attacks import ATTACKS
 from heldtrue.claims.catalogue import CATALOGUE, Catalogue
 from heldtrue.trust.document import Publisher
+from heldtrue.trust.render import Pages
 from heldtrue.trust.routes import TrustServices
+from heldtrue.trust.site import Site
 
 PAUSE = "claims.pause"
 """In the directory `run`: while this file exists, nothing is attacked."""
@@ -28,7 +30,13 @@ def trust_services(parts: Services) -> TrustServices:
         clock=home.clock,
         catalogue=catalogue(home.settings),
         publisher=Publisher(origin=home.identity.origin, place="live", attacks=ATTACKS),
-        base_url=home.settings.public_url,
         paused=(home.data.run / PAUSE).exists,
         log=home.data.log,
     )
+
+
+def pages(parts: Services) -> Pages:
+    """Return what renders every public page, in the company's name and look."""
+    home = parts.ground.home
+    origin = home.identity.origin
+    return Pages(Site(name=origin.split("/")[0], origin=origin, url=home.settings.public_url))

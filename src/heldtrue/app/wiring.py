@@ -10,7 +10,7 @@ from functools import partial
 from heldtrue.app.boot import Ground
 from heldtrue.app.health import Health
 from heldtrue.app.metrics import WebMetrics
-from heldtrue.app.publication import trust_services
+from heldtrue.app.publication import pages, trust_services
 from heldtrue.app.services import Services, services
 from heldtrue.app.settings_leaks import reporters
 from heldtrue.app.settings_mail import mail_domain
@@ -99,7 +99,7 @@ def table(parts: Services) -> list[Route]:
         *keystore_routes(parts.database, parts.ground.home.clock),
         *upstream_routes(parts.ground.home.platform),
         *probe_routes(ProbeServices(signers=parts.signers, origin=parts.ground.home.identity.origin)),
-        *trust_routes(trust_services(parts)),
+        *trust_routes(trust_services(parts), pages(parts)),
     ]
 
 
