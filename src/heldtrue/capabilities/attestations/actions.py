@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from heldtrue.capabilities.attestations import model, store
 from heldtrue.capabilities.attestations.model import Document
+from heldtrue.capabilities.attestations.store import EntryRow
 from heldtrue.capabilities.ledger.actions import append_clear
 from heldtrue.capabilities.ledger.model import Kind
 from heldtrue.kernel.errors import NotFoundError
 from heldtrue.kernel.ids import LeafId
 from heldtrue.op import SystemOperation
+
+__all__ = ["EntryRow", "NotAttestedError", "annotate", "annotations", "attest", "attestations", "recorded", "withdraw"]
 
 
 class NotAttestedError(NotFoundError):
@@ -46,3 +51,18 @@ def annotate(op: SystemOperation, attack: str, number: int | None, text: str) ->
     leaf = append_clear(op.tx, Kind.ANNOTATION, entry, op.now, op.entropy)
     store.insert_annotation(op.tx, attack, leaf, entry, op.now)
     return leaf
+
+
+def attestations(op: SystemOperation, after: UUID | None, limit: int) -> list[EntryRow]:
+    """Return what stood and stands behind claims, the newest first."""
+    return store.attestations(op.tx, after, limit)
+
+
+def annotations(op: SystemOperation, after: UUID | None, limit: int) -> list[EntryRow]:
+    """Return what was said of failures, the newest first."""
+    return store.annotations(op.tx, after, limit)
+
+
+def recorded(op: SystemOperation, leaf: LeafId) -> EntryRow:
+    """Return what was recorded under *leaf*."""
+    return store.entry(op.tx, leaf)

@@ -11,6 +11,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from heldtrue.db.tx import SystemTx
+from heldtrue.kernel.errors import NotFoundError
 from heldtrue.kernel.ids import LeafId
 
 
@@ -67,3 +68,16 @@ def annotations(tx: SystemTx, after: UUID | None, limit: int) -> list[EntryRow]:
         " WHERE %s::uuid IS NULL OR leaf_id < %s ORDER BY leaf_id DESC LIMIT %s",
         (after, after, limit),
     )
+
+
+def entry(tx: SystemTx, leaf: LeafId) -> EntryRow:
+    """Return what was just recorded under *leaf*."""
+    row = tx.one(
+        EntryRow,
+        "SELECT leaf_id, document, recorded_at FROM heldtrue.attestations WHERE leaf_id = %s"
+        " UNION ALL SELECT leaf_id, document, recorded_at FROM heldtrue.annotations WHERE leaf_id = %s",
+        (leaf.value, leaf.value),
+    )
+    if row is None:
+        raise NotFoundError(f"nothing was recorded as {leaf}")
+    return row
