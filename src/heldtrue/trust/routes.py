@@ -24,6 +24,7 @@ from heldtrue.http.route import CacheClass, Realm, Route
 from heldtrue.kernel.clock import Clock
 from heldtrue.kernel.errors import NotFoundError
 from heldtrue.kernel.ids import LeafId
+from heldtrue.trust import frameworks
 from heldtrue.trust import pages as views
 from heldtrue.trust.document import ClaimView, Publisher, RunView, TrustDocument, build, run_view
 from heldtrue.trust.render import Pages
@@ -75,6 +76,8 @@ class TrustServices:
     catalogue: Catalogue
     publisher: Publisher
     paused: Callable[[], bool]
+    release: str = "0"
+    """The running version."""
     log: Path | None = None
     """Directory of the published log, against which everything that is shown is compared."""
 
@@ -181,6 +184,7 @@ def routes(services: TrustServices, pages: Pages) -> list[Route]:
             produces="application/octet-stream",
             tags=("trust",),
         ),
+        *frameworks.routes(lambda: look.now()[0], pages, services.release),
     ]
 
 
