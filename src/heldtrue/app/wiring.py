@@ -11,7 +11,7 @@ from heldtrue.app import disclosing
 from heldtrue.app.boot import Ground
 from heldtrue.app.health import Health
 from heldtrue.app.metrics import WebMetrics
-from heldtrue.app.publication import pages, trust_services
+from heldtrue.app.publication import claim_services, pages, trust_services
 from heldtrue.app.registers import KINDS
 from heldtrue.app.services import Services, services
 from heldtrue.app.settings_leaks import reporters
@@ -53,6 +53,7 @@ from heldtrue.capabilities.registers.routes import routes as register_routes
 from heldtrue.capabilities.tenants.routes import ROUTES as TENANTS
 from heldtrue.capabilities.transforms import run_actions as runs
 from heldtrue.capabilities.transforms.routes import ROUTES as FLOWS
+from heldtrue.claims.routes import routes as claim_routes
 from heldtrue.http.app import build_app
 from heldtrue.http.limits import Limits, Rate
 from heldtrue.http.ports import Ports
@@ -116,6 +117,7 @@ def table(parts: Services) -> list[Route]:
         *EVIDENCE,
         *disclosure_routes(disclosure, pages(parts)),
         *well_known_routes(disclosure),
+        *claim_routes(claim_services(parts)),
         *trust_routes(trust_services(parts), pages(parts)),
     ]
 
