@@ -41,7 +41,7 @@ class Request:
         return caller.call(self.method, self.path, token, self.body, self.headers)
 
 
-_NOBODYS = frozenset({"ordinal", "number", "upstream_key_id", "mail_id"})
+_NOBODYS = frozenset({"ordinal", "number", "upstream_key_id", "mail_id", "report_id", "finding_id", "pipeline_key_id"})
 
 
 @dataclass(slots=True)
@@ -79,6 +79,9 @@ def stock(arena: Arena, probe: Probe) -> Stock:
         "upstream_key_id": f"ck_{bytes(16).hex()}",  # the instance's, of no organisation
         "address_id": address["id"],
         "mail_id": f"mail_{bytes(16).hex()}",  # the operator's
+        "report_id": f"rep_{bytes(16).hex()}",  # the operator's
+        "finding_id": f"fin_{bytes(16).hex()}",  # the operator's
+        "pipeline_key_id": bytes(32).hex(),  # the operator's
     }
     marks = (mark, *(value for name, value in ids.items() if name not in _NOBODYS), str(probe.tenant.value))
     return Stock(ids, marks)
@@ -132,6 +135,7 @@ def _json(value: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
 
 ATTESTED = "company.vendor_certificates"
 """A claim that only a document can stand behind."""
+VECTOR = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
 YEAR = datetime.now(UTC).year
 _JUST_ASK: tuple[bytes | None, dict[str, str]] = (None, {})
 SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
@@ -233,6 +237,25 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "POST /v1/attestations/withdrawals": _json({"claim": ATTESTED}),
     "POST /v1/annotations": _json({"attack": "transport.old_tls", "text": "Probe."}),
     "GET /v1/annotations": _JUST_ASK,
+    "GET /v1/reports": _JUST_ASK,
+    "GET /v1/reports/{report_id}": _JUST_ASK,
+    "POST /v1/reports/{report_id}/acknowledge": _JUST_ASK,
+    "POST /v1/reports/{report_id}/triage": _json({"vector": VECTOR}),
+    "POST /v1/reports/{report_id}/move": _json({"state": "confirmed"}),
+    "POST /v1/reports/{report_id}/award": _json({"cents": 500_000}),
+    "POST /v1/reports/{report_id}/thank": _JUST_ASK,
+    "POST /v1/disclosure/key": _json({"days": 30}),
+    "GET /v1/disclosure/key": _JUST_ASK,
+    "POST /v1/evidence/keys": _json({"name": "probe", "public_key": "z6MkProbe"}),
+    "GET /v1/evidence/keys": _JUST_ASK,
+    "DELETE /v1/evidence/keys/{pipeline_key_id}": _JUST_ASK,
+    "POST /v1/evidence": _json({"payloadType": "application/vnd.in-toto+json", "payload": "", "signatures": []}),
+    "GET /v1/evidence": _JUST_ASK,
+    "GET /v1/gate": _JUST_ASK,
+    "GET /v1/findings": _JUST_ASK,
+    "GET /v1/findings/{finding_id}": _JUST_ASK,
+    "POST /v1/findings/{finding_id}/resolve": _json({"reason": "Probe."}),
+    "POST /v1/findings/{finding_id}/accept": _json({"reason": "Probe.", "owner": "nobody", "until": f"{YEAR}-12-31"}),
     "GET /v1/audit": _JUST_ASK,
     "GET /v1/audit/{leaf_id}/proof": _JUST_ASK,
 }

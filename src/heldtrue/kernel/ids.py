@@ -171,6 +171,24 @@ class MailId(Id):
     prefix = "mail"
 
 
+class ReportId(Id):
+    """A report of a vulnerability."""
+
+    prefix = "rep"
+
+
+class EvidenceId(Id):
+    """A piece of evidence that was pushed."""
+
+    prefix = "evi"
+
+
+class FindingId(Id):
+    """A finding that is tracked."""
+
+    prefix = "fin"
+
+
 class CryptoKeyId(Id):
     """A key of the keystore: tenant key, object key or signing key."""
 

@@ -15,6 +15,7 @@ from heldtrue.kernel.ids import (
     CryptoKeyId,
     DeliveryId,
     EndpointId,
+    FindingId,
     FlowId,
     Id,
     KeyId,
@@ -23,6 +24,7 @@ from heldtrue.kernel.ids import (
     PayloadId,
     ReceiptId,
     ReplayId,
+    ReportId,
     RunId,
     TenantId,
     TransformId,
@@ -49,13 +51,19 @@ _KINDS: dict[str, type[Id]] = {
     "run_id": RunId,
     "address_id": AddressId,
     "mail_id": MailId,
+    "report_id": ReportId,
+    "finding_id": FindingId,
 }
 
 
 def nothing(arena: Arena) -> dict[str, str]:
     """Return sound ids of things that do not exist."""
     now, entropy = arena.clock.now(), arena.entropy
-    return {name: str(kind.new(now, entropy)) for name, kind in _KINDS.items()} | {"ordinal": "1", "number": "1"}
+    return {name: str(kind.new(now, entropy)) for name, kind in _KINDS.items()} | {
+        "ordinal": "1",
+        "number": "1",
+        "pipeline_key_id": "0" * 64,
+    }
 
 
 def role_matrix(arena: Arena) -> Finding:

@@ -11,7 +11,6 @@ from heldtrue.capabilities.disclosure.model import (
     REWARDED,
     IllegalMoveError,
     Report,
-    ReportId,
     State,
     UnknownReportError,
 )
@@ -33,6 +32,7 @@ from heldtrue.capabilities.registers import actions as registers
 from heldtrue.http.exchange import Answer
 from heldtrue.http.pagination import Listing, listing
 from heldtrue.kernel.errors import ConflictError
+from heldtrue.kernel.ids import ReportId
 from heldtrue.op import SystemOperation
 
 

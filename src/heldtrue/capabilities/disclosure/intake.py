@@ -14,7 +14,6 @@ from heldtrue.capabilities.disclosure.model import (
     MOST_A_DAY,
     MOST_MESSAGES,
     Report,
-    ReportId,
     State,
     TooManyMessagesError,
     TooManyReportsError,
@@ -33,6 +32,7 @@ from heldtrue.capabilities.disclosure.pgp import NoGnupgError, UnusableKeyError
 from heldtrue.capabilities.disclosure.wire import SendReport
 from heldtrue.crypto.keyring import TenantKeyring
 from heldtrue.http.limits import Gcra, Rate
+from heldtrue.kernel.ids import ReportId
 from heldtrue.op import SystemOperation
 
 AT_ONCE = Rate(5, 1 / 600)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from heldtrue.capabilities.disclosure.scoring import Severity
 from heldtrue.kernel.errors import BadInputError, ConflictError, LimitedError, NotFoundError
-from heldtrue.kernel.ids import Id
+from heldtrue.kernel.ids import ReportId
 
 ACKNOWLEDGED_WITHIN = 1
 """Business days from a report's arrival to its acknowledgement."""
@@ -21,12 +21,6 @@ MOST_MESSAGES = 50
 MOST_A_DAY = 500
 """Reports that are taken in 24 hours, whoever sends them."""
 BEGIN_PGP = "-----BEGIN PGP MESSAGE-----"
-
-
-class ReportId(Id):
-    """A report of a vulnerability."""
-
-    prefix = "rep"
 
 
 @unique

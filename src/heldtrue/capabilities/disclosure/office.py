@@ -8,14 +8,14 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from heldtrue.capabilities.clocks.calendar import deadline, zone_named
-from heldtrue.capabilities.disclosure.model import ACKNOWLEDGED_WITHIN, ReportId
+from heldtrue.capabilities.disclosure.model import ACKNOWLEDGED_WITHIN
 from heldtrue.capabilities.tenants import actions as tenants
 from heldtrue.capabilities.tenants.model import OPERATOR_ENVIRONMENT, WHOLE
 from heldtrue.crypto import tokens
 from heldtrue.crypto.digest import sha256
 from heldtrue.crypto.keyring import TenantKeyring
 from heldtrue.kernel.errors import UnavailableError
-from heldtrue.kernel.ids import TenantId
+from heldtrue.kernel.ids import ReportId, TenantId
 from heldtrue.op import AuditEvent, SystemOperation
 
 PURPOSE = "disclosure"

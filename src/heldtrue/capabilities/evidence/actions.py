@@ -15,7 +15,6 @@ from heldtrue.capabilities.evidence.gate import Block, GateResult, Piece, Why
 from heldtrue.capabilities.evidence.model import (
     SKEW,
     WITH_FINDINGS,
-    EvidenceId,
     Found,
     Kind,
     PostdatedEvidenceError,
@@ -46,7 +45,7 @@ from heldtrue.crypto.canonical import parse_strict
 from heldtrue.http.exchange import Answer
 from heldtrue.http.pagination import Listing, listing
 from heldtrue.kernel.errors import BadInputError, ConflictError, NotFoundError
-from heldtrue.kernel.ids import LeafId
+from heldtrue.kernel.ids import EvidenceId, LeafId
 from heldtrue.op import SystemOperation
 from heldtrue.policy.permissions import Permission
 

@@ -10,7 +10,6 @@ from types import MappingProxyType
 
 from heldtrue.capabilities.disclosure.scoring import Severity, severity_of
 from heldtrue.kernel.errors import BadInputError, ConflictError, DeniedError, NotFoundError
-from heldtrue.kernel.ids import Id
 
 MOST_BYTES = 8 * 1024 * 1024
 """Of one envelope."""
@@ -18,18 +17,6 @@ MOST_FINDINGS = 5_000
 """Of one document."""
 SKEW = timedelta(minutes=5)
 """By how much a pipeline's clock may be ahead of ours."""
-
-
-class EvidenceId(Id):
-    """A piece of evidence that was pushed."""
-
-    prefix = "evi"
-
-
-class FindingId(Id):
-    """A finding that is tracked."""
-
-    prefix = "fin"
 
 
 @unique

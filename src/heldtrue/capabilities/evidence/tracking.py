@@ -13,7 +13,6 @@ from heldtrue.capabilities.evidence import policy as rules
 from heldtrue.capabilities.evidence import store
 from heldtrue.capabilities.evidence.model import (
     FindingClosedError,
-    FindingId,
     Found,
     Kind,
     Reading,
@@ -25,6 +24,7 @@ from heldtrue.capabilities.evidence.wire import AcceptFinding, FindingRecord, Li
 from heldtrue.crypto.keyring import TenantKeyring
 from heldtrue.http.exchange import Answer
 from heldtrue.http.pagination import Listing, listing
+from heldtrue.kernel.ids import FindingId
 from heldtrue.op import SystemOperation
 
 PURPOSE = "evidence"

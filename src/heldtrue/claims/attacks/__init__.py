@@ -6,7 +6,9 @@ from types import MappingProxyType
 
 from heldtrue.capabilities.access.attacks import ATTACKS as ACCESS
 from heldtrue.capabilities.deliveries.attacks import ATTACKS as DELIVERIES
+from heldtrue.capabilities.disclosure.attacks import ATTACKS as DISCLOSURE
 from heldtrue.capabilities.edge.attacks import ATTACKS as EDGE
+from heldtrue.capabilities.evidence.attacks import ATTACKS as EVIDENCE
 from heldtrue.capabilities.intake.attacks import ATTACKS as INTAKE
 from heldtrue.capabilities.keystore.attacks import ATTACKS as KEYSTORE
 from heldtrue.capabilities.ledger.attacks import ATTACKS as LEDGER
@@ -18,7 +20,20 @@ from heldtrue.claims.attacks.rim import ATTACKS as RIM
 ATTACKS = MappingProxyType(
     {
         attack.name: attack
-        for table in (RIM, DATABASE, KEYSTORE, INTAKE, RECEIPTS, DELIVERIES, ACCESS, EDGE, TENANTS, LEDGER)
+        for table in (
+            RIM,
+            DATABASE,
+            KEYSTORE,
+            INTAKE,
+            RECEIPTS,
+            DELIVERIES,
+            ACCESS,
+            EDGE,
+            TENANTS,
+            LEDGER,
+            DISCLOSURE,
+            EVIDENCE,
+        )
         for attack in table
     }
 )
