@@ -94,7 +94,7 @@ def act(whole: Whole, report: str, verb: str, **asked: object) -> Got:
 
 def confirmed(whole: Whole, vector: str = CRITICAL, **fields: str) -> str:
     report, _ = sent(whole, **fields)
-    for verb, asked in (("acknowledge", {}), ("triage", {"vector": vector}), ("move", {"state": "confirmed"})):
+    for verb, asked in (("acknowledge", {}), ("assessment", {"vector": vector}), ("state", {"state": "confirmed"})):
         assert act(whole, report, verb, **asked).status == 200
     return report
 
@@ -186,12 +186,12 @@ def test_no_statement_sets_the_clock_back(whole: Whole) -> None:
 )
 def test_a_reward_one_dollar_outside_its_band_is_refused(whole: Whole, vector: str, cents: int, status: int) -> None:
     report = confirmed(whole, vector)
-    got = act(whole, report, "award", cents=cents)
+    got = act(whole, report, "reward", cents=cents)
     assert got.status == status, got.body
     shown = whole.house.operator.get(f"/v1/reports/{report}").json()
     assert shown["award_cents"] == (cents if status == 200 else None)
     if status == 200:
-        assert act(whole, report, "award", cents=cents).code == "already-awarded"
+        assert act(whole, report, "reward", cents=cents).code == "already-awarded"
         payout = whole.house.operator.get(f"/v1/registers/payouts/{report[4:]}").json()["document"]
         assert (payout["cents"], payout["confirmed"]) == (cents, True)
     else:
@@ -202,38 +202,39 @@ def test_a_reward_one_dollar_outside_its_band_is_refused(whole: Whole, vector: s
 def test_nothing_is_paid_before_it_is_confirmed(whole: Whole) -> None:
     report, _ = sent(whole)
     assert act(whole, report, "acknowledge").status == 200
-    assert act(whole, report, "triage", vector=CRITICAL).status == 200
-    assert act(whole, report, "award", cents=600_000).code == "illegal-move"
+    assert act(whole, report, "assessment", vector=CRITICAL).status == 200
+    assert act(whole, report, "reward", cents=600_000).code == "illegal-move"
 
 
 def test_what_was_promised_when_a_report_came_in_is_what_it_earns(whole: Whole) -> None:
     put(whole, "rewards/policy", {"mode": "thanks"})
     before = confirmed(whole)
     put(whole, "rewards/policy", {"mode": "rewards"})
-    assert act(whole, before, "award", cents=600_000).code == "thanks-only"
-    assert act(whole, confirmed(whole), "award", cents=600_000).status == 200
+    assert act(whole, before, "reward", cents=600_000).code == "thanks-only"
+    assert act(whole, confirmed(whole), "reward", cents=600_000).status == 200
 
 
 def test_only_legal_moves_are_made(whole: Whole) -> None:
     report, _ = sent(whole)
     other, _ = sent(whole)
-    assert act(whole, report, "triage", vector=CRITICAL).code == "illegal-move"
-    assert act(whole, report, "acknowledge").status == 200
-    assert act(whole, report, "acknowledge").code == "illegal-move"
-    assert act(whole, report, "move", state="fixed").code == "illegal-move"
-    assert act(whole, report, "move", state="duplicate").code == "illegal-move"
-    assert act(whole, report, "move", state="duplicate", duplicate_of=report).code == "illegal-move"
-    assert act(whole, report, "triage", vector="CVSS:3.0/AV:N").code == "no-vector"
-    closed = act(whole, report, "move", state="duplicate", duplicate_of=other)
+    assert act(whole, report, "assessment", vector=CRITICAL).code == "illegal-move"
+    first, second = (act(whole, report, "acknowledge") for _ in range(2))
+    assert first.status == second.status == 200
+    assert first.json()["acknowledged_at"] == second.json()["acknowledged_at"]
+    assert act(whole, report, "state", state="fixed").code == "illegal-move"
+    assert act(whole, report, "state", state="duplicate").code == "illegal-move"
+    assert act(whole, report, "state", state="duplicate", duplicate_of=report).code == "illegal-move"
+    assert act(whole, report, "assessment", vector="CVSS:3.0/AV:N").code == "no-vector"
+    closed = act(whole, report, "state", state="duplicate", duplicate_of=other)
     assert (closed.status, closed.json()["duplicate_of"]) == (200, other)
-    assert act(whole, report, "move", state="confirmed").code == "illegal-move"
+    assert act(whole, report, "state", state="confirmed").code == "illegal-move"
 
 
 def test_nobody_is_named_without_consent(whole: Whole) -> None:
     silent = confirmed(whole, name="Somebody Silent", named="no")
-    assert act(whole, silent, "thank").code == "no-consent"
+    assert act(whole, silent, "thanks").code == "no-consent"
     gladly = confirmed(whole, name="Somebody Glad", named="yes")
-    assert act(whole, gladly, "thank", link="https://example.com/glad").status == 200
+    assert act(whole, gladly, "thanks", link="https://example.com/glad").status == 200
     page = stranger(whole).get("/trust/disclosure").body.decode()
     assert "Somebody Glad" in page
     assert "Somebody Silent" not in page

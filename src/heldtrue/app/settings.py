@@ -16,6 +16,7 @@ import msgspec
 from heldtrue.app.settings_company import CompanySettings
 from heldtrue.app.settings_disclosure import Disclosure
 from heldtrue.app.settings_edge import Edge, host_and_port
+from heldtrue.app.settings_evidence import EvidenceSettings
 from heldtrue.app.settings_leaks import Leaks
 from heldtrue.app.settings_mail import Mail
 from heldtrue.app.settings_portal import Portal
@@ -100,6 +101,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     post: Post = Post()
     company: CompanySettings = CompanySettings()
     disclosure: Disclosure = Disclosure()
+    evidence: EvidenceSettings = EvidenceSettings()
     posture: Posture = Posture()
 
     def __post_init__(self) -> None:

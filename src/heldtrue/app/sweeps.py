@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from heldtrue.app import disclosing
 from heldtrue.app.services import Services
 from heldtrue.capabilities.access.reminders import Reminder
 from heldtrue.capabilities.edge.lessors import forget_full
@@ -42,6 +43,7 @@ def sweep(services: Services, now: datetime) -> dict[str, int]:
         "orphans_removed": removed,
         "reminders": reminder.remind(now),
     }
+    done |= disclosing.match_advisories(services)
     if any(done.values()):
         _log.info("swept", **done)
     return done

@@ -27,6 +27,7 @@ from heldtrue.capabilities.deliveries import actions as deliveries
 from heldtrue.capabilities.deliveries.outgoing import Outgoing
 from heldtrue.capabilities.deliveries.routes import DeliveryServices
 from heldtrue.capabilities.deliveries.routes import routes as delivery_routes
+from heldtrue.capabilities.disclosure.figures import standing as standing_reports
 from heldtrue.capabilities.disclosure.routes import routes as report_routes
 from heldtrue.capabilities.edge.gatekeeper import Gatekeeper
 from heldtrue.capabilities.edge.upstreams import routes as upstream_routes
@@ -187,6 +188,8 @@ def facts(parts: Services) -> Mapping[str, tuple[str, float]]:
         unlogged = tx.value("SELECT count(*) FROM heldtrue.log_pending")
         oldest = tx.value("SELECT min(created_at) FROM heldtrue.log_pending")
         size = tx.value("SELECT max(size) FROM heldtrue.log_checkpoints")
+        answering = standing_reports(tx, now)
+        key_ends = tx.value("SELECT expires_at FROM heldtrue.disclosure_keys WHERE retired_at IS NULL")
     return {
         "payloads_waiting": ("Payloads accepted and not forwarded yet.", waiting),
         "deliveries_pending": ("Deliveries under way or due.", pending),
@@ -202,6 +205,12 @@ def facts(parts: Services) -> Mapping[str, tuple[str, float]]:
             (now - mails.oldest).total_seconds() if mails.oldest else 0,
         ),
         "post_sends": ("1 where a server is set that takes our mail.", int(parts.ground.home.smarthost is not None)),
+        "reports_overdue": ("Vulnerability reports that nobody acknowledged in time.", answering.overdue),
+        "reports_waiting": ("Vulnerability reports to be acknowledged, with time left.", answering.waiting),
+        "disclosure_key_expires_seconds": (
+            "Until the published OpenPGP key expires; 0 when there is none.",
+            (key_ends - now).total_seconds() if key_ends else 0,
+        ),
         "log_entries_waiting": ("Entries that have no index yet.", unlogged),
         "log_oldest_waiting_seconds": ("Age of the oldest of them.", (now - oldest).total_seconds() if oldest else 0),
         "log_size": ("Entries under the newest checkpoint.", size or 0),

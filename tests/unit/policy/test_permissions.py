@@ -19,6 +19,9 @@ delivery.replay       admin
 endpoint.read         admin reader
 endpoint.write        admin
 environment.create    operator
+evidence.manage       operator
+evidence.push         operator
+evidence.read         operator
 flow.read             admin reader
 flow.run              admin
 flow.write            admin
@@ -34,6 +37,8 @@ payload.send          admin publishable sender
 post.manage           operator
 probe.record          operator
 receipt.read          admin reader
+report.read           operator
+report.write          operator
 self.read             admin operator reader sender
 session.mint          admin
 session.revoke        admin

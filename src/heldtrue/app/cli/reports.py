@@ -67,13 +67,13 @@ def triage(
     message: Message = None,
 ) -> None:
     """Score a report by a CVSS vector; score and severity follow from it."""
-    _act(session, report, "triage", vector=vector, message=message)
+    _act(session, report, "assessment", vector=vector, message=message)
 
 
 @command(reports, "confirm")
 def confirm(session: Session, report: Report, message: Message = None) -> None:
     """Confirm that a report is right; from here on it can be rewarded."""
-    _act(session, report, "move", state="confirmed", message=message)
+    _act(session, report, "state", state="confirmed", message=message)
 
 
 @command(reports, "award")
@@ -83,7 +83,7 @@ def award(
     amount: Annotated[str, typer.Argument(help="In units of the currency: 5000 or 5000.00.")],
 ) -> None:
     """Record a confirmed report's reward; outside its band it is refused."""
-    _act(session, report, "award", cents=_cents(amount))
+    _act(session, report, "reward", cents=_cents(amount))
 
 
 @command(reports, "thank")
@@ -91,7 +91,7 @@ def thank(
     session: Session, report: Report, link: Annotated[str | None, typer.Option(help="An https URL of theirs.")] = None
 ) -> None:
     """Name a report's reporter in the hall of thanks, by the consent that came with it."""
-    _act(session, report, "thank", link=link)
+    _act(session, report, "thanks", link=link)
 
 
 @command(reports, "close")
@@ -103,7 +103,7 @@ def close(
     message: Message = None,
 ) -> None:
     """Say that a report is fixed or disclosed, or close it as not applicable or as a duplicate."""
-    _act(session, report, "move", state=state, duplicate_of=duplicate_of, message=message)
+    _act(session, report, "state", state=state, duplicate_of=duplicate_of, message=message)
 
 
 @command(disclosure, "key")

@@ -68,8 +68,6 @@ def issue_narrowed(op: SystemOperation, name: str, scopes: frozenset[Permission]
     )  # fmt: skip
     keys = op.keys_of(operator, OPERATOR_ENVIRONMENT)
     store.insert(op.tx, key, keys.seal(NAMES, "api_keys", "name_sealed", str(key.id.value), name.encode()))
-    detail = {"role": role.value, "scopes": sorted(scopes)}
-    op.record_for(operator, OPERATOR_ENVIRONMENT, AuditEvent(event="key.issued", subject=str(key.id), detail=detail))
     return key.id, secret
 
 

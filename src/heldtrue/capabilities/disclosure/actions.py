@@ -54,20 +54,23 @@ def show_report(office: Office, op: SystemOperation, asked: NamedReport) -> Repo
 
 
 def acknowledge_report(office: Office, op: SystemOperation, asked: AcknowledgeReport) -> Answer:
-    """Acknowledge a report: its clock stops, and its reporter is told."""
+    """Acknowledge a report: its clock stops, and its reporter is told. Only the first acknowledgement counts."""
 
     def change(report: Report) -> Report:
+        if report.acknowledged_at is not None:
+            return report
         return replace(intake.moved(report, State.ACKNOWLEDGED), acknowledged_at=op.now)
 
     return _change(office, op, asked.report_id, change, asked.message)
 
 
 def triage_report(office: Office, op: SystemOperation, asked: TriageReport) -> Answer:
-    """Score a report by a CVSS vector; it can be scored again until it is confirmed."""
+    """Score a report by a CVSS vector; it can be scored again until it is rewarded."""
     found = scoring.score(asked.vector)
 
     def change(report: Report) -> Report:
-        moved = intake.moved(report, State.TRIAGED)
+        again = report.state is State.CONFIRMED and report.award_cents is None
+        moved = report if again else intake.moved(report, State.TRIAGED)
         return replace(moved, vector=found.vector, score_tenths=found.tenths, severity=found.severity)
 
     return _change(office, op, asked.report_id, change, asked.message)

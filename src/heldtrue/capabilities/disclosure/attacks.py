@@ -137,8 +137,8 @@ def outside_band(arena: Arena) -> Finding:
         if _award(arena, operator, report, least) < 400:
             faults.append("A reward was recorded before the report was confirmed.")
         _act(arena, operator, report, "acknowledge", {})
-        _act(arena, operator, report, "triage", {"vector": vector})
-        _act(arena, operator, report, "move", {"state": "confirmed"})
+        _act(arena, operator, report, "assessment", {"vector": vector})
+        _act(arena, operator, report, "state", {"state": "confirmed"})
         for cents in (least - DOLLAR, least - 1, most + 1, most + DOLLAR):
             tried += 1
             if _award(arena, operator, report, cents) < 400:
@@ -165,7 +165,7 @@ def _act(arena: Arena, operator: Secret[str], report: str, verb: str, asked: dic
 
 
 def _award(arena: Arena, operator: Secret[str], report: str, cents: int) -> int:
-    return arena.caller.call("POST", f"/v1/reports/{report}/award", operator, *_json({"cents": cents})).status
+    return arena.caller.call("POST", f"/v1/reports/{report}/reward", operator, *_json({"cents": cents})).status
 
 
 def _json(value: object) -> tuple[bytes, dict[str, str]]:

@@ -1,6 +1,6 @@
-"""OpenPGP by GnuPG (RFC 9580), each time in a home of its own that is gone afterwards: no key ring, no agent stays.
+"""OpenPGP (RFC 9580) by GnuPG, which python_gnupg drives: each time in a home of its own that is gone afterwards.
 
-Secret keys are only ever on disk inside such a home, which lies in memory (`/dev/shm`) where there is one.
+No key ring and no agent stays. Secret keys are only ever on disk inside such a home, which lies in memory (`/dev/shm`) where there is one.
 """
 
 from __future__ import annotations
