@@ -1,6 +1,7 @@
 """OpenPGP (RFC 9580) by GnuPG, which python_gnupg drives: each time in a home of its own that is gone afterwards.
 
-No key ring and no agent stays. Secret keys are only ever on disk inside such a home, which lies in memory (`/dev/shm`) where there is one.
+No key ring and no agent stays. Secret keys are only ever on disk inside such a home, which lies in memory (`/dev/shm`)
+where there is one.
 """
 
 from __future__ import annotations

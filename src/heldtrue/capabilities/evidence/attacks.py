@@ -26,8 +26,8 @@ def gate(arena: Arena) -> Finding:
     """Require evidence, push it, then take away what makes it sound, one thing at a time: the gate must close."""
     operator, faults = arena.operator(), list[str]()
     key, other = (SigningKey.generate(arena.entropy, arena.clock.now()) for _ in range(2))
-    made = arena.caller.call("POST", "/v1/evidence/keys", operator,
-                             *_json({"name": "probe", "public_key": multikey(key.public)})).expect(201).json()  # fmt: skip
+    asked = _json({"name": "probe", "public_key": multikey(key.public)})
+    made = arena.caller.call("POST", "/v1/evidence/keys", operator, *asked).expect(201).json()
     pushes = Secret(str(made["credential"]))
     policy = {"document": {"required": REQUIRED, "valid_days": {"sarif": 1}}}
     arena.caller.call("PUT", "/v1/registers/gate/policy", operator, *_json(policy)).expect(200)
