@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from heldtrue.capabilities.disclosure import intake, keys, model, rewards, scoring, store
 from heldtrue.capabilities.disclosure.kinds import PAYOUTS, POLICY, REWARDS, THANKS, NoConsentError, Payout, Thanks
@@ -179,7 +180,7 @@ def _detail(office: Office, op: SystemOperation, report: Report) -> ReportDetail
     )  # fmt: skip
 
 
-def _members(op: SystemOperation, report: Report) -> dict[str, object]:
+def _members(op: SystemOperation, report: Report) -> dict[str, Any]:
     tenths = report.score_tenths
     return {
         "id": str(report.id),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from psycopg.errors import UniqueViolation
 
@@ -237,7 +238,7 @@ def _pushed(op: SystemOperation, row: EvidenceRow, tracked: Tracked) -> Answer:
     return Answer(body=body, subject=body.id, detail=detail)
 
 
-def _members(row: EvidenceRow, now: datetime) -> dict[str, object]:
+def _members(row: EvidenceRow, now: datetime) -> dict[str, Any]:
     return {
         "id": str(EvidenceId(row.evidence_id)),
         "kind": Kind(row.kind),
