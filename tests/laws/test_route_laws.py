@@ -7,6 +7,7 @@ has members that are required, add an example to `BODIES`; if it takes no creden
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
@@ -21,7 +22,12 @@ from whole import CANARY, Belongings, Whole, accepting, furnish, link_tokens, ne
 
 from heldtrue.attack.stock import SOUND
 from heldtrue.capabilities.agreements.legal import NAMES
+from whole import CANARY, PIPELINE, Belongings, Whole, furnish, link_tokens, needs_key, open_whole
+
+from heldtrue.capabilities.evidence import envelope
+from heldtrue.capabilities.evidence.model import Kind
 from heldtrue.crypto import tokens
+from heldtrue.crypto.signing import SigningKey, multikey
 from heldtrue.db.roles import at_database
 from heldtrue.http.openapi import template
 from heldtrue.http.route import CacheClass, Realm, Route
@@ -31,6 +37,9 @@ from heldtrue.policy.permissions import GRANTS, Permission, Role
 
 OPEN = {
     "GET /": "leads to the trust page",
+    "GET /.well-known/csaf/{path:path}": "advisories, for machines",
+    "GET /.well-known/pgp-key.txt": "the OpenPGP key that reports are encrypted to",
+    "GET /.well-known/security.txt": "where to report a vulnerability (RFC 9116)",
     "GET /.well-known/heldtrue.json": "the log's keys, for verifiers",
     "GET /.well-known/jwks.json": "public keys",
     "GET /.well-known/mta-sts.txt": "the policy for senders of mail",
@@ -53,6 +62,8 @@ OPEN = {
     "GET /trust.json": "the trust page, for machines",
     "GET /trust/claims/{claim_id}": "a claim's history",
     "GET /trust/evidence/{attack}/{file}": "a piece of evidence, with its proof",
+    "GET /trust/frameworks": "from criteria to claims",
+    "GET /trust/frameworks.json": "from criteria to claims, for machines",
     "GET /trust/index": "from rows to claims",
     "GET /trust/calendar.ics": "reviews and notices as a calendar",
     "GET /trust/certifications": "a page of the registers",
@@ -76,6 +87,17 @@ OPEN = {
         f"GET /trust/questionnaire{form}": "our questionnaire, for everybody"
         for form in ("", ".json", ".xlsx", ".docx", ".pdf")
     },
+    "GET /trust/oscal/assessment-results.json": "results, for machines of auditors",
+    "GET /trust/oscal/component-definition.json": "claims, for machines of auditors",
+    "GET /trust/promised.json": "what is only promised, and why",
+    "GET /trust/disclosure": "how to report a vulnerability, and whether reports are answered",
+    "GET /trust/disclosure.json": "the same, for machines",
+    "GET /trust/disclosure/advisories.atom": "advisories, as a feed",
+    "GET /trust/disclosure/advisories/{item}": "an advisory",
+    "GET /trust/disclosure/report": "the form for a report",
+    "GET /trust/disclosure/reports/{token}": "a report by its reporter's unguessable link",
+    "POST /trust/disclosure/report": "whoever found something has no account here; bounded by source",
+    "POST /trust/disclosure/reports/{token}": "more about a report, by its reporter's unguessable link",
     "GET /v1/bundles/{token}": "a receipt by its unguessable link",
     "GET /v1/contents/{token}": "a payload by its unguessable link",
     "GET /v1/contents/{token}/attachments/{ordinal}": "an attachment by its unguessable link",
@@ -111,6 +133,25 @@ BODIES: dict[str, Any] = {
     "POST /v1/agreements/drafts": {"document": "terms", "format": "json"},
     "POST /v1/questionnaires": json.loads(SOUND["POST /v1/questionnaires"][0] or b""),
     "PUT /v1/questionnaires/{questionnaire_id}/answers/{number}": {"confirmed_by": "more"},
+    "POST /trust/disclosure/report": {"title": "more", "text": "more"},
+    "POST /trust/disclosure/reports/{token}": {"text": "more"},
+    "POST /v1/reports/{report_id}/assessment": {"vector": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"},
+    "POST /v1/reports/{report_id}/reward": {"cents": 500_000},
+    "POST /v1/reports/{report_id}/state": {"state": "fixed"},
+    "POST /v1/disclosure/key": {"days": 30},
+    "POST /v1/evidence/keys": {"name": "more", "public_key": multikey(SigningKey.generate(os.urandom, NOON).public)},
+    "POST /v1/evidence": json.loads(
+        envelope.sealed(
+            Kind.TESTS, {"result": "PASSED", "configuration": [{}]}, "laws@1", {"gitCommit": "a" * 40}, PIPELINE
+        )
+    ),
+    "POST /v1/findings/{finding_id}/resolve": {"reason": "more"},
+    "POST /v1/findings/{finding_id}/accept": {"reason": "more", "owner": "more", "until": "2026-12-31"},
+    "POST /v1/probes": json.loads(SOUND["POST /v1/probes"][0] or b""),
+    **{
+        at: json.loads(SOUND[at][0] or b"")
+        for at in ("POST /v1/attestations", "POST /v1/attestations/withdrawals", "POST /v1/annotations")
+    },
 }
 """What a route is called with where an empty body will not do."""
 

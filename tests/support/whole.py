@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from uuid import UUID
 
 from asgi import Caller, Got
 from house import GENEROUS, HandClock, House, actor_of, keeper_over
@@ -27,11 +28,14 @@ from heldtrue.capabilities.agreements.legal import LEGAL, digest
 from heldtrue.capabilities.agreements.starters import starter
 from heldtrue.capabilities.deliveries.engine import Engine, Outgoing
 from heldtrue.capabilities.deliveries.worker import WorkerServices
+from heldtrue.capabilities.evidence import envelope
+from heldtrue.capabilities.evidence.model import Kind
 from heldtrue.capabilities.keystore.actions import ensure_signing_keys, sequencer
 from heldtrue.capabilities.receipts import actions as receipts
 from heldtrue.capabilities.receipts.model import Links
 from heldtrue.capabilities.transforms.planning import planner
 from heldtrue.crypto.platform import PlatformKey
+from heldtrue.crypto.signing import SigningKey, multikey
 from heldtrue.db.roles import RoleDsns
 from heldtrue.http.app import build_app
 from heldtrue.http.route import Realm, Route
@@ -141,6 +145,7 @@ def furnish(whole: Whole, name: str, environment: str = "live") -> Belongings:
     flow = _flow_of(whole, admin)
     address = _made(admin.post("/v1/addresses", {"label": "furnished", "description": CANARY}))
     leaf = admin.get("/v1/audit?limit=200").json()["data"][-1]
+    operators = {"report_id": _report_of(whole), **_finding_of(whole)}
     names = {
         "organisation_id": me["organisation_id"],
         "key_id": key["id"],
@@ -156,11 +161,12 @@ def furnish(whole: Whole, name: str, environment: str = "live") -> Belongings:
         "item": "furnished",
         "ordinal": "1",
         "upstream_key_id": upstream,
+        **operators,
         "mail_id": failed_mail(whole),
         **_papers(house),
         **flow,
     }
-    nobodys = {"ordinal", "number", "upstream_key_id", "mail_id", "register", "item", *PAPERS}
+    nobodys = {"ordinal", "number", "upstream_key_id", "mail_id", "register", "item", *PAPERS, *operators}
     marks = {CANARY, *(value for parameter, value in names.items() if parameter not in nobodys), me["id"]}
     return Belongings(admin, me["organisation_id"], names, {*marks, *(mark.split("_")[-1] for mark in marks)})
 
@@ -197,6 +203,44 @@ def failed_mail(whole: Whole) -> str:
             [whole.house.clock.at, MailId.parse(mail).value],
         )
     return mail
+
+
+def _report_of(whole: Whole) -> str:
+    """Send a report to the operator, and confirm it; it is not rewarded yet."""
+    operator = whole.house.operator
+    mine = {"title": f"furnished {secrets.token_hex(8)}", "text": "Furnished.", "name": "Furnished", "named": "yes"}
+    asked = json.dumps({"document": {"mode": "rewards"}}).encode()
+    headers = {"content-type": "application/json"}
+    assert operator.call("PUT", "/v1/registers/rewards/policy", body=asked, headers=headers).status == 200
+    assert operator.post("/v1/disclosure/key", {"days": 30}).status == 201
+    stranger = whole.house.caller()
+    stranger.client = f"198.51.100.{secrets.randbelow(250) + 1}"
+    assert stranger.post("/trust/disclosure/report", mine).status == 200
+    report = next(one["id"] for one in operator.get("/v1/reports").json()["data"] if one["title"] == mine["title"])
+    vector = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
+    for verb, body in (("acknowledge", {}), ("assessment", {"vector": vector}), ("state", {"state": "confirmed"})):
+        assert operator.post(f"/v1/reports/{report}/{verb}", body).status == 200
+    return report
+
+
+PIPELINE = SigningKey(CryptoKeyId(UUID(int=0)), Secret(b"\x11" * 32))
+"""Signs what `BODIES` pushes."""
+
+
+def _finding_of(whole: Whole) -> dict[str, str]:
+    """Register a pipeline's key, and push a finding with it."""
+    operator, now = whole.house.operator, whole.house.clock.now()
+    known = operator.post("/v1/evidence/keys", {"name": "laws", "public_key": multikey(PIPELINE.public)})
+    assert known.status in {201, 409}, known.body
+    key = SigningKey.generate(secrets.token_bytes, now)
+    made = _made(operator.post("/v1/evidence/keys", {"name": "furnished", "public_key": multikey(key.public)}))
+    result = {"ruleId": secrets.token_hex(8), "message": {"text": "Furnished"}}
+    run = {"tool": {"driver": {"name": f"furnished-{secrets.token_hex(4)}"}}, "results": [result]}
+    body = envelope.sealed(Kind.SARIF, {"version": "2.1.0", "runs": [run]}, "furnished@1", {"gitCommit": "a" * 40}, key)
+    pipeline = whole.house.caller(made["credential"])
+    _made(pipeline.call("POST", "/v1/evidence", body=body, headers={"content-type": "application/json"}))
+    finding = operator.get("/v1/findings?limit=1").json()["data"][0]["id"]
+    return {"finding_id": finding, "pipeline_key_id": made["id"]}
 
 
 def _flow_of(whole: Whole, admin: Caller) -> dict[str, str]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
-from tests.vectors import chunked, message_examples, session_examples
+from tests.vectors import chunked, evidence_examples, message_examples, session_examples
 
 from heldtrue.capabilities.edge import identity
 from heldtrue.capabilities.edge.model import Caller
@@ -542,6 +542,7 @@ EXAMPLES: dict[str, Callable[[], str]] = {
     "api-key-slips": api_key_slips,
     **session_examples.EXAMPLES,
     **message_examples.EXAMPLES,
+    **evidence_examples.EXAMPLES,
     "identity-key": lambda: UPSTREAM_KEY.text().reveal(),
     "identity-headers": identity_shown,
     "identity-bytes": identity_bytes,

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from heldtrue.app import boot, clockmark, instance, listener
+from heldtrue.app.doctor_disclosure import examine_disclosure
 from heldtrue.app.doctor_edge import examine_edge
 from heldtrue.app.doctor_mail import examine_mail
 from heldtrue.app.doctor_post import examine_post
@@ -45,6 +46,7 @@ def examine(path: Path, config: Path | None) -> Iterator[Finding]:
     yield from _judge_settings(settings)
     yield from examine_edge(settings.edge)
     yield from examine_scanning(settings.scan)
+    yield from examine_disclosure(settings)
     yield from examine_post(settings.post)
     yield from examine_mail(settings.mail, Path(settings.tls_cert) if settings.tls_cert else None)
     try:

@@ -11,12 +11,15 @@ import importlib
 import pkgutil
 import sys
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 
 import structlog
 
 import heldtrue
+from heldtrue.app import disclosing
+from heldtrue.app.publication import known
 from heldtrue.app.services import s3_client
 from heldtrue.app.settings import Settings
 from heldtrue.app.settings_leaks import reporters
@@ -94,6 +97,8 @@ def everything(settings: Settings) -> int:
         for name in VALKEY:
             importlib.import_module(name)
     reporters(settings.leaks)
+    disclosing.warm(settings, datetime.now(UTC))
+    known(settings)
     return len(ours)
 
 

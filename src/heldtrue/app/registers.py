@@ -8,4 +8,8 @@ from heldtrue.capabilities.registers import kinds as registers
 from heldtrue.capabilities.registers.model import Kinds, table
 
 KINDS: Kinds = table(registers.KINDS, agreements.KINDS, questionnaires.KINDS)
+from heldtrue.capabilities.disclosure import kinds as disclosure
+from heldtrue.capabilities.evidence import policy as evidence
+
+KINDS: Kinds = table(registers.KINDS, disclosure.KINDS, evidence.KINDS)
 """Every register of the product; a capability adds its own tuple here."""

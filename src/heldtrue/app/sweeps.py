@@ -10,6 +10,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from heldtrue.app.publication import company_services
 from heldtrue.app.secret_uri import resolve_secret
+from heldtrue.app import disclosing
 from heldtrue.app.services import Services
 from heldtrue.capabilities.access.reminders import Reminder
 from heldtrue.capabilities.edge.lessors import forget_full
@@ -51,6 +52,7 @@ def sweep(services: Services, now: datetime) -> dict[str, int]:
         "orphans_removed": removed,
         "reminders": reminder.remind(now),
     }
+    done |= disclosing.match_advisories(services)
     if any(done.values()):
         _log.info("swept", **done)
     return done

@@ -7,10 +7,11 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import partial
 
+from heldtrue.app import disclosing
 from heldtrue.app.boot import Ground
 from heldtrue.app.health import Health
 from heldtrue.app.metrics import WebMetrics
-from heldtrue.app.publication import company_pages, pages, sources, trust_services
+from heldtrue.app.publication import company_pages, pages, sources, trust_services, claim_services
 from heldtrue.app.registers import KINDS
 from heldtrue.app.services import Services, services
 from heldtrue.app.settings_company import company
@@ -28,8 +29,11 @@ from heldtrue.capabilities.deliveries import actions as deliveries
 from heldtrue.capabilities.deliveries.outgoing import Outgoing
 from heldtrue.capabilities.deliveries.routes import DeliveryServices
 from heldtrue.capabilities.deliveries.routes import routes as delivery_routes
+from heldtrue.capabilities.disclosure.figures import standing as standing_reports
+from heldtrue.capabilities.disclosure.routes import routes as report_routes
 from heldtrue.capabilities.edge.gatekeeper import Gatekeeper
 from heldtrue.capabilities.edge.upstreams import routes as upstream_routes
+from heldtrue.capabilities.evidence.routes import ROUTES as EVIDENCE
 from heldtrue.capabilities.intake.model import Limits as IntakeLimits
 from heldtrue.capabilities.intake.routes import IntakeServices
 from heldtrue.capabilities.intake.routes import routes as intake_routes
@@ -54,6 +58,7 @@ from heldtrue.capabilities.registers.routes import routes as register_routes
 from heldtrue.capabilities.tenants.routes import ROUTES as TENANTS
 from heldtrue.capabilities.transforms import run_actions as runs
 from heldtrue.capabilities.transforms.routes import ROUTES as FLOWS
+from heldtrue.claims.routes import routes as claim_routes
 from heldtrue.http.app import build_app
 from heldtrue.http.limits import Limits, Rate
 from heldtrue.http.ports import Ports
@@ -62,7 +67,10 @@ from heldtrue.http.route import Route
 from heldtrue.trust.known import facts as known_facts
 from heldtrue.trust.legal import routes as legal_pages
 from heldtrue.trust.questionnaire import routes as questionnaire_pages
+from heldtrue.trust.disclosure import DisclosureServices
+from heldtrue.trust.disclosure import routes as disclosure_routes
 from heldtrue.trust.routes import routes as trust_routes
+from heldtrue.trust.well_known import routes as well_known_routes
 
 
 def web(ground: Ground) -> tuple[Callable[[], Asgi], Callable[[], None]]:
@@ -83,6 +91,7 @@ def table(parts: Services) -> list[Route]:
     """Return every route of every capability."""
     settings = parts.ground.home.settings
     known = sources(parts)
+    disclosure = DisclosureServices(disclosing.office(settings), disclosing.for_strangers(parts))
     return [
         *TENANTS,
         *ACCESS,
@@ -114,6 +123,11 @@ def table(parts: Services) -> list[Route]:
         *probe_routes(ProbeServices(signers=parts.signers, origin=parts.ground.home.identity.origin)),
         *register_routes(KINDS),
         *company_routes(company(settings.company)),
+        *report_routes(disclosure.office),
+        *EVIDENCE,
+        *disclosure_routes(disclosure, pages(parts)),
+        *well_known_routes(disclosure),
+        *claim_routes(claim_services(parts)),
         *trust_routes(trust_services(parts), pages(parts)),
         *agreement_routes(parts.database),
         *questionnaire_routes(lambda: known_facts(known)[0], settings.public_url),
@@ -188,6 +202,8 @@ def facts(parts: Services) -> Mapping[str, tuple[str, float]]:
         unlogged = tx.value("SELECT count(*) FROM heldtrue.log_pending")
         oldest = tx.value("SELECT min(created_at) FROM heldtrue.log_pending")
         size = tx.value("SELECT max(size) FROM heldtrue.log_checkpoints")
+        answering = standing_reports(tx, now)
+        key_ends = tx.value("SELECT expires_at FROM heldtrue.disclosure_keys WHERE retired_at IS NULL")
     return {
         "payloads_waiting": ("Payloads accepted and not forwarded yet.", waiting),
         "deliveries_pending": ("Deliveries under way or due.", pending),
@@ -203,6 +219,12 @@ def facts(parts: Services) -> Mapping[str, tuple[str, float]]:
             (now - mails.oldest).total_seconds() if mails.oldest else 0,
         ),
         "post_sends": ("1 where a server is set that takes our mail.", int(parts.ground.home.smarthost is not None)),
+        "reports_overdue": ("Vulnerability reports that nobody acknowledged in time.", answering.overdue),
+        "reports_waiting": ("Vulnerability reports to be acknowledged, with time left.", answering.waiting),
+        "disclosure_key_expires_seconds": (
+            "Until the published OpenPGP key expires; 0 when there is none.",
+            (key_ends - now).total_seconds() if key_ends else 0,
+        ),
         "log_entries_waiting": ("Entries that have no index yet.", unlogged),
         "log_oldest_waiting_seconds": ("Age of the oldest of them.", (now - oldest).total_seconds() if oldest else 0),
         "log_size": ("Entries under the newest checkpoint.", size or 0),

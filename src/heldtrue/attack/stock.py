@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from heldtrue.attack import AttackHinderedError
@@ -50,6 +51,7 @@ _NOBODYS = frozenset({
     "ordinal", "number", "upstream_key_id", "mail_id", "register", "item", "objection_id", "agreement_id",
     "questionnaire_id",
 })  # fmt: skip
+_NOBODYS = frozenset({"ordinal", "number", "upstream_key_id", "mail_id", "report_id", "finding_id", "pipeline_key_id"})
 
 
 @dataclass(slots=True)
@@ -92,6 +94,9 @@ def stock(arena: Arena, probe: Probe) -> Stock:
         "objection_id": f"obj_{bytes(16).hex()}",
         "agreement_id": f"agr_{bytes(16).hex()}",  # the operator's
         "questionnaire_id": f"qst_{bytes(16).hex()}",  # the operator's
+        "report_id": f"rep_{bytes(16).hex()}",  # the operator's
+        "finding_id": f"fin_{bytes(16).hex()}",  # the operator's
+        "pipeline_key_id": bytes(32).hex(),  # the operator's
     }
     marks = (mark, *(value for name, value in ids.items() if name not in _NOBODYS), str(probe.tenant.value))
     return Stock(ids, marks)
@@ -169,6 +174,10 @@ _CONTACT: dict[str, Any] = {
     "item": "probe",
     "document": {"about": "probe", "role": "probe", "mail": "probe@example.invalid"},
 }
+ATTESTED = "company.vendor_certificates"
+"""A claim that only a document can stand behind."""
+VECTOR = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
+YEAR = datetime.now(UTC).year
 _JUST_ASK: tuple[bytes | None, dict[str, str]] = (None, {})
 SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "GET /v1/self": _JUST_ASK,
@@ -282,6 +291,39 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "PUT /v1/questionnaires/{questionnaire_id}/answers/{number}": _json({"confirmed_by": "probe"}),
     "GET /v1/questionnaires/{questionnaire_id}/file": _JUST_ASK,
     "DELETE /v1/questionnaires/{questionnaire_id}": _JUST_ASK,
+    "POST /v1/attestations": _json(
+        {
+            "claim": ATTESTED,
+            "title": "Probe",
+            "owner": "nobody",
+            "dated": f"{YEAR - 1}-01-01",
+            "expires": f"{YEAR + 1}-12-31",
+            "sha256": "0" * 64,
+        }
+    ),
+    "GET /v1/attestations": _JUST_ASK,
+    "POST /v1/attestations/withdrawals": _json({"claim": ATTESTED}),
+    "POST /v1/annotations": _json({"attack": "transport.old_tls", "text": "Probe."}),
+    "GET /v1/annotations": _JUST_ASK,
+    "GET /v1/reports": _JUST_ASK,
+    "GET /v1/reports/{report_id}": _JUST_ASK,
+    "POST /v1/reports/{report_id}/acknowledge": _JUST_ASK,
+    "POST /v1/reports/{report_id}/assessment": _json({"vector": VECTOR}),
+    "POST /v1/reports/{report_id}/state": _json({"state": "confirmed"}),
+    "POST /v1/reports/{report_id}/reward": _json({"cents": 500_000}),
+    "POST /v1/reports/{report_id}/thanks": _JUST_ASK,
+    "POST /v1/disclosure/key": _json({"days": 30}),
+    "GET /v1/disclosure/key": _JUST_ASK,
+    "POST /v1/evidence/keys": _json({"name": "probe", "public_key": "z6MkProbe"}),
+    "GET /v1/evidence/keys": _JUST_ASK,
+    "DELETE /v1/evidence/keys/{pipeline_key_id}": _JUST_ASK,
+    "POST /v1/evidence": _json({"payloadType": "application/vnd.in-toto+json", "payload": "", "signatures": []}),
+    "GET /v1/evidence": _JUST_ASK,
+    "GET /v1/gate": _JUST_ASK,
+    "GET /v1/findings": _JUST_ASK,
+    "GET /v1/findings/{finding_id}": _JUST_ASK,
+    "POST /v1/findings/{finding_id}/resolve": _json({"reason": "Probe."}),
+    "POST /v1/findings/{finding_id}/accept": _json({"reason": "Probe.", "owner": "nobody", "until": f"{YEAR}-12-31"}),
     "GET /v1/audit": _JUST_ASK,
     "GET /v1/audit/{leaf_id}/proof": _JUST_ASK,
 }

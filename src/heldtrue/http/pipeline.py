@@ -103,7 +103,8 @@ class Pipeline:
     async def _for_everybody(self, call: Call) -> object:
         given, _ = await self._input(call)
         route = call.route
-        return await self._in_thread(lambda: route.action() if route.takes is None else route.action(given))
+        told = (() if route.takes is None else (given,)) + ((call.request.source,) if route.by_source else ())
+        return await self._in_thread(lambda: route.action(*told))
 
     async def _for_signer(self, call: Call) -> object:
         """Hand the body over as it came; whom its signature does not satisfy is counted among the refused."""

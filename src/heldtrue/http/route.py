@@ -66,6 +66,9 @@ class Route:
     form: bool = False
     """The body may be `application/x-www-form-urlencoded` too, as a browser sends a form without a script; fields left
     empty are left out."""
+    by_source: bool = False
+    """PUBLIC realm: the action is also given, as its last argument, the bucket of the address that asks (`limits`), so
+    that it can bound what one source leaves behind."""
     cache: CacheClass = CacheClass.PRIVATE
     produces: str = "application/json"
     tags: tuple[str, ...] = field(default=())

@@ -197,6 +197,22 @@ class SubscriberId(Id):
     """A reader who wants to be told."""
 
     prefix = "sub"
+class ReportId(Id):
+    """A report of a vulnerability."""
+
+    prefix = "rep"
+
+
+class EvidenceId(Id):
+    """A piece of evidence that was pushed."""
+
+    prefix = "evi"
+
+
+class FindingId(Id):
+    """A finding that is tracked."""
+
+    prefix = "fin"
 
 
 class CryptoKeyId(Id):

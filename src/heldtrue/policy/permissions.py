@@ -34,6 +34,8 @@ class Permission(StrEnum):
     AUDIT_READ = "audit.read"
     SELF_READ = "self.read"
     CLAIM_RUN = "claim.run"
+    CLAIM_ATTEST = "claim.attest"
+    CLAIM_ANNOTATE = "claim.annotate"
     UPSTREAM_KEY_MANAGE = "upstream.key.manage"
     PROBE_RECORD = "probe.record"
     ADDRESS_WRITE = "address.write"
@@ -45,6 +47,11 @@ class Permission(StrEnum):
     REGISTER_WRITE = "register.write"
     VENDOR_READ = "vendor.read"
     VENDOR_CHOOSE = "vendor.choose"
+    REPORT_READ = "report.read"
+    REPORT_WRITE = "report.write"
+    EVIDENCE_PUSH = "evidence.push"
+    EVIDENCE_READ = "evidence.read"
+    EVIDENCE_MANAGE = "evidence.manage"
 
 
 @unique
@@ -82,11 +89,18 @@ GRANTS: dict[Role, frozenset[Permission]] = {
             Permission.ENVIRONMENT_CREATE,
             Permission.KEY_ISSUE_ANY,
             Permission.CLAIM_RUN,
+            Permission.CLAIM_ATTEST,
+            Permission.CLAIM_ANNOTATE,
             Permission.UPSTREAM_KEY_MANAGE,
             Permission.PROBE_RECORD,
             Permission.POST_MANAGE,
             Permission.REGISTER_READ,
             Permission.REGISTER_WRITE,
+            Permission.REPORT_READ,
+            Permission.REPORT_WRITE,
+            Permission.EVIDENCE_PUSH,
+            Permission.EVIDENCE_READ,
+            Permission.EVIDENCE_MANAGE,
         }
     ),
     Role.ADMIN: _READS

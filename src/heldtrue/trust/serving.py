@@ -38,14 +38,22 @@ def twin(
     return _row(f"GET {path}", action, summary, takes=takes, gives=gives)
 
 
-def form(path: str, action: Callable[..., Page], summary: str, takes: type[msgspec.Struct], *, audits: str) -> Route:
+def form(
+    path: str,
+    action: Callable[..., Page],
+    summary: str,
+    takes: type[msgspec.Struct],
+    *,
+    audits: str,
+    by_source: bool = False,
+) -> Route:
     """Return the row of a form's target: it takes what a browser sends without a script, and JSON.
 
     Empty fields are left out. Judge in the action, and answer with `acted`, so that a person reads what is wrong.
     """
     return Route(
         at=f"POST {path}", action=action, summary=summary, takes=takes, realm=Realm.PUBLIC, form=True, audits=audits,
-        produces="text/html", tags=("trust",),
+        produces="text/html", tags=("trust",), by_source=by_source,
     )  # fmt: skip
 
 

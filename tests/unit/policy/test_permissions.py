@@ -11,12 +11,17 @@ MATRIX = """
 address.read          admin reader
 address.write         admin
 audit.read            admin
+claim.annotate        operator
+claim.attest          operator
 claim.run             operator
 delivery.read         admin reader
 delivery.replay       admin
 endpoint.read         admin reader
 endpoint.write        admin
 environment.create    operator
+evidence.manage       operator
+evidence.push         operator
+evidence.read         operator
 flow.read             admin reader
 flow.run              admin
 flow.write            admin
@@ -32,6 +37,8 @@ payload.send          admin publishable sender
 post.manage           operator
 probe.record          operator
 receipt.read          admin reader
+report.read           operator
+report.write          operator
 self.read             admin operator reader sender
 session.mint          admin
 session.revoke        admin

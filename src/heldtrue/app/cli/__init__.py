@@ -27,6 +27,9 @@ THIN = {
     "portal": "portal",
     "questionnaire": "questionnaire",
     "agreements": "agreements",
+    "reports": "reports",
+    "disclosure": "reports",
+    "advisories": "reports",
     "registers": "entries",
     "vendors": "vendors",
 }

@@ -18,6 +18,7 @@ from heldtrue.app.cli.demo import demo
 from heldtrue.app.cli.edge import edge
 from heldtrue.app.cli.endpoints import endpoints
 from heldtrue.app.cli.entries import registers
+from heldtrue.app.cli.evidence import evidence, findings, gate
 from heldtrue.app.cli.log import log
 from heldtrue.app.cli.mail import addresses, mail
 from heldtrue.app.cli.payloads import payloads
@@ -27,6 +28,7 @@ from heldtrue.app.cli.post import post
 from heldtrue.app.cli.probe import probe
 from heldtrue.app.cli.questionnaire import questionnaire
 from heldtrue.app.cli.registers import keys, orgs
+from heldtrue.app.cli.reports import advisories, disclosure, reports
 from heldtrue.app.cli.session import Session, command
 from heldtrue.app.cli.transforms import flows, transforms
 from heldtrue.app.cli.up import serve
@@ -41,6 +43,7 @@ command(cli, "backup")(backup)
 command(cli, "restore")(restore)
 command(cli, "probe")(probe)
 command(cli, "ports")(ports)
+command(cli, "gate")(gate)
 for name, group in (
     ("orgs", orgs),
     ("keys", keys),
@@ -56,6 +59,11 @@ for name, group in (
     ("portal", portal),
     ("registers", registers),
     ("vendors", vendors),
+    ("reports", reports),
+    ("disclosure", disclosure),
+    ("advisories", advisories),
+    ("evidence", evidence),
+    ("findings", findings),
     ("log", log),
     ("claims", claims),
     ("questionnaire", questionnaire),

@@ -14,10 +14,10 @@ from heldtrue.capabilities.tenants.model import NAMES, OPERATOR_ENVIRONMENT
 from heldtrue.http.ports import Ports
 from heldtrue.http.transaction import system_operation
 from heldtrue.kernel.errors import NotFoundError
-from heldtrue.kernel.ids import RequestId, TenantId
+from heldtrue.kernel.ids import KeyId, RequestId, TenantId
 from heldtrue.kernel.secret import Secret
 from heldtrue.op import Actor, AuditEvent, SystemOperation
-from heldtrue.policy.permissions import Role
+from heldtrue.policy.permissions import Permission, Role
 
 NOBODY = TenantId(UUID(int=0))
 """The organisation of the system itself: none."""
@@ -55,6 +55,20 @@ def renew_operator(ports: Ports, keep: Keep = _nowhere) -> Secret[str]:
         secret = _issue(op, operator)
         keep(secret)
         return secret
+
+
+def issue_narrowed(op: SystemOperation, name: str, scopes: frozenset[Permission]) -> tuple[KeyId, Secret[str]]:
+    """Issue a credential of the operator's that may do *scopes* and nothing else, for a machine."""
+    operator = tenants.operator(op)
+    if operator is None:
+        raise NotFoundError("There is no operator yet; start the instance first.")
+    role = Role.OPERATOR
+    secret, key = model.mint(
+        operator, OPERATOR_ENVIRONMENT, op.now, op.entropy, role=role, scopes=model.judge_scopes(role, sorted(scopes))
+    )  # fmt: skip
+    keys = op.keys_of(operator, OPERATOR_ENVIRONMENT)
+    store.insert(op.tx, key, keys.seal(NAMES, "api_keys", "name_sealed", str(key.id.value), name.encode()))
+    return key.id, secret
 
 
 def _operation(ports: Ports) -> AbstractContextManager[SystemOperation]:

@@ -16,6 +16,7 @@ from heldtrue.kernel.ids import (
     CryptoKeyId,
     DeliveryId,
     EndpointId,
+    FindingId,
     FlowId,
     Id,
     KeyId,
@@ -26,6 +27,7 @@ from heldtrue.kernel.ids import (
     QuestionnaireId,
     ReceiptId,
     ReplayId,
+    ReportId,
     RunId,
     TenantId,
     TransformId,
@@ -57,6 +59,8 @@ _KINDS: dict[str, type[Id]] = {
     "mail_id": MailId,
     "agreement_id": AgreementId,
     "questionnaire_id": QuestionnaireId,
+    "report_id": ReportId,
+    "finding_id": FindingId,
 }
 
 
@@ -64,6 +68,11 @@ def nothing(arena: Arena) -> dict[str, str]:
     """Return sound ids of things that do not exist."""
     now, entropy = arena.clock.now(), arena.entropy
     return {name: str(kind.new(now, entropy)) for name, kind in _KINDS.items()} | NAMED
+    return {name: str(kind.new(now, entropy)) for name, kind in _KINDS.items()} | {
+        "ordinal": "1",
+        "number": "1",
+        "pipeline_key_id": "0" * 64,
+    }
 
 
 def role_matrix(arena: Arena) -> Finding:

@@ -8,8 +8,9 @@ from enum import StrEnum, unique
 from types import MappingProxyType
 from uuid import UUID
 
+from heldtrue.capabilities.disclosure.scoring import Severity
 from heldtrue.kernel.errors import BadInputError, ConflictError, LimitedError, NotFoundError
-from heldtrue.kernel.ids import Id
+from heldtrue.kernel.ids import ReportId
 
 ACKNOWLEDGED_WITHIN = 1
 """Business days from a report's arrival to its acknowledgement."""
@@ -20,12 +21,6 @@ MOST_MESSAGES = 50
 MOST_A_DAY = 500
 """Reports that are taken in 24 hours, whoever sends them."""
 BEGIN_PGP = "-----BEGIN PGP MESSAGE-----"
-
-
-class ReportId(Id):
-    """A report of a vulnerability."""
-
-    prefix = "rep"
 
 
 @unique
@@ -105,12 +100,16 @@ class Report:
     acknowledged_at: datetime | None = None
     vector: str | None = None
     score_tenths: int | None = None
-    severity: str | None = None
+    severity: Severity | None = None
     duplicate_of: UUID | None = None
     award_cents: int | None = None
     awarded_at: datetime | None = None
     closed_at: datetime | None = None
     thanked_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "state", State(self.state))
+        object.__setattr__(self, "severity", None if self.severity is None else Severity(self.severity))
 
     @property
     def id(self) -> ReportId:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 import msgspec
@@ -73,7 +74,7 @@ def judge_policy(policy: RewardPolicy) -> None:
     bands = [policy.bands.low, policy.bands.medium, policy.bands.high, policy.bands.critical]
     if any(band.least_cents > band.most_cents for band in bands):
         raise BandsRefusedError
-    for lighter, graver in zip(bands, bands[1:], strict=False):
+    for lighter, graver in pairwise(bands):
         if graver.least_cents < lighter.least_cents or graver.most_cents < lighter.most_cents:
             raise BandsRefusedError
 

@@ -1,4 +1,4 @@
-"""From a CVSS vector to score and severity: versions 3.1 and 4.0 (FIRST), base metrics and whatever else it names. Pure."""
+"""From a CVSS vector to score and severity: versions 3.1 and 4.0 (FIRST). Pure."""
 
 from __future__ import annotations
 

@@ -35,10 +35,18 @@ class Kind(StrEnum):
     EVIDENCE = "evidence"
     SUCCESSION = "succession"
     ANONYMOUS = "anonymous"
+    ATTESTATION = "attestation"
+    """A dated document that stands behind a claim, by its digest; or that it was withdrawn."""
+    ANNOTATION = "annotation"
+    """What the operator has to say of a failure; it changes nothing."""
+    SUMMARY = "summary"
+    """The digest of what was remembered of all results up to an entry; anybody can derive it again."""
     PROBE = "probe"
     """What came of attacking an API that the operator named; a signed document, as evidence is."""
     REGISTER = "register"
     """A version of an item of one of the operator's public registers."""
+    PUSHED = "pushed"
+    """Evidence that a build pipeline signed: its digest and what it counts."""
     TENANT = "tenant"
     """A commitment to a document of an organisation, and nothing else: not even whose."""
 
@@ -54,6 +62,9 @@ MEMBERS: Mapping[Kind, frozenset[str]] = {
     Kind.KEY: frozenset({"event", "id", "purpose", "public", "not_before", "sign_until", "accept_until", "at"}),
     Kind.SUCCESSION: frozenset({"old_origin", "old_checkpoint", "lost"}),
     Kind.ANONYMOUS: frozenset({"minute", "count", "reasons", "sources"}),
+    Kind.PUSHED: frozenset(
+        {"id", "evidence", "subject_sha256", "sha256", "summary", "signed_by", "produced_at", "expires_at", "at"}
+    ),
     Kind.REGISTER: frozenset({"register", "item", "version", "document", "withdrawn", "at"}),
 }
 """Exactly these members, besides `v` and `kind`, where a kind is listed; others are their writers' to shape."""

@@ -7,7 +7,9 @@ from types import MappingProxyType
 from heldtrue.capabilities.access.attacks import ATTACKS as ACCESS
 from heldtrue.capabilities.agreements.attacks import ATTACKS as AGREEMENTS
 from heldtrue.capabilities.deliveries.attacks import ATTACKS as DELIVERIES
+from heldtrue.capabilities.disclosure.attacks import ATTACKS as DISCLOSURE
 from heldtrue.capabilities.edge.attacks import ATTACKS as EDGE
+from heldtrue.capabilities.evidence.attacks import ATTACKS as EVIDENCE
 from heldtrue.capabilities.intake.attacks import ATTACKS as INTAKE
 from heldtrue.capabilities.keystore.attacks import ATTACKS as KEYSTORE
 from heldtrue.capabilities.ledger.attacks import ATTACKS as LEDGER
@@ -37,6 +39,8 @@ ATTACKS = MappingProxyType(
             THREATS,
             QUESTIONNAIRES,
             AGREEMENTS,
+            DISCLOSURE,
+            EVIDENCE,
         )
         for attack in table
     }

@@ -181,6 +181,19 @@ _ALL = (
         name="texts-without-days",
         what="A legal text is published whatever its dates are.",
         before=_changing(("heldtrue.capabilities.agreements.legal:_demand", changes.does_nothing)),
+        name="clock-that-forgives",
+        what="A report that waits beyond its time is not counted.",
+        before=_changing(("heldtrue.capabilities.disclosure.model:Report.overdue", changes.says_no)),
+    ),
+    Broken(
+        name="bands-off",
+        what="A reward is recorded whatever its amount.",
+        before=_changing(("heldtrue.capabilities.disclosure.rewards:judge_award", changes.does_nothing)),
+    ),
+    Broken(
+        name="gate-always-open",
+        what="The gate lets everything through.",
+        before=_making(changes.open_gate),
     ),
     Broken(
         name="entries-altered-on-the-way",

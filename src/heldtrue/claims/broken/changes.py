@@ -244,6 +244,23 @@ def says_yes(*_given: object, **_named: object) -> bool:
     return True
 
 
+def says_no(*_given: object, **_named: object) -> bool:
+    """Return False at once."""
+    return False
+
+
+def open_gate() -> Changes:
+    """Forget whatever blocks."""
+    from heldtrue.capabilities.evidence import gate
+
+    genuine: Any = gate.result
+
+    def result(policy: Any, _blocks: object, *rest: Any) -> Any:
+        return genuine(policy, [], *rest)
+
+    return [("heldtrue.capabilities.evidence.gate:result", result)]
+
+
 def does_nothing(*_given: object, **_named: object) -> None:
     """Return at once."""
     return
