@@ -106,7 +106,6 @@ def test_every_dependency_is_used_and_every_import_is_declared() -> None:
         "psycopg_pool": "psycopg", "botocore": "boto3", "click": "typer", "yarl": "aiohttp", "anyio": "starlette",
         "markupsafe": "jinja2", "dns": "dnspython", "spf": "pyspf", "dkim": "dkimpy", "fpdf": "fpdf2",
         "fontTools": "fpdf2", "docx": "python_docx", "lxml": "python_docx",
-        "markupsafe": "jinja2", "dns": "dnspython", "spf": "pyspf", "dkim": "dkimpy",
         "gnupg": "python_gnupg",
     }  # fmt: skip
     assert {carried.get(name, name) for name in used - {"heldtrue"}} <= declared

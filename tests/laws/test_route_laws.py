@@ -18,12 +18,10 @@ import pytest
 from asgi import Caller, Got
 from house import NOON, actor_of, documents
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from whole import CANARY, Belongings, Whole, accepting, furnish, link_tokens, needs_key, open_whole
+from whole import CANARY, PIPELINE, Belongings, Whole, accepting, furnish, link_tokens, needs_key, open_whole
 
 from heldtrue.attack.stock import SOUND
 from heldtrue.capabilities.agreements.legal import NAMES
-from whole import CANARY, PIPELINE, Belongings, Whole, furnish, link_tokens, needs_key, open_whole
-
 from heldtrue.capabilities.evidence import envelope
 from heldtrue.capabilities.evidence.model import Kind
 from heldtrue.crypto import tokens
@@ -147,7 +145,6 @@ BODIES: dict[str, Any] = {
     ),
     "POST /v1/findings/{finding_id}/resolve": {"reason": "more"},
     "POST /v1/findings/{finding_id}/accept": {"reason": "more", "owner": "more", "until": "2026-12-31"},
-    "POST /v1/probes": json.loads(SOUND["POST /v1/probes"][0] or b""),
     **{
         at: json.loads(SOUND[at][0] or b"")
         for at in ("POST /v1/attestations", "POST /v1/attestations/withdrawals", "POST /v1/annotations")

@@ -6,10 +6,10 @@ from heldtrue.capabilities.agreements import kinds as agreements
 from heldtrue.capabilities.questionnaires import kinds as questionnaires
 from heldtrue.capabilities.registers import kinds as registers
 from heldtrue.capabilities.registers.model import Kinds, table
-
-KINDS: Kinds = table(registers.KINDS, agreements.KINDS, questionnaires.KINDS)
 from heldtrue.capabilities.disclosure import kinds as disclosure
 from heldtrue.capabilities.evidence import policy as evidence
 
-KINDS: Kinds = table(registers.KINDS, disclosure.KINDS, evidence.KINDS)
+KINDS: Kinds = table(
+    registers.KINDS, agreements.KINDS, questionnaires.KINDS, disclosure.KINDS, evidence.KINDS
+)
 """Every register of the product; a capability adds its own tuple here."""

@@ -49,9 +49,8 @@ _SIGNED = {
 _ASKED = base64.b64encode(b"No,Question,Answer\n1,Is data encrypted in transit with TLS?,\n").decode()
 _NOBODYS = frozenset({
     "ordinal", "number", "upstream_key_id", "mail_id", "register", "item", "objection_id", "agreement_id",
-    "questionnaire_id",
+    "questionnaire_id", "report_id", "finding_id", "pipeline_key_id",
 })  # fmt: skip
-_NOBODYS = frozenset({"ordinal", "number", "upstream_key_id", "mail_id", "report_id", "finding_id", "pipeline_key_id"})
 
 
 @dataclass(slots=True)

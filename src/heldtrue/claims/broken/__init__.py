@@ -181,6 +181,8 @@ _ALL = (
         name="texts-without-days",
         what="A legal text is published whatever its dates are.",
         before=_changing(("heldtrue.capabilities.agreements.legal:_demand", changes.does_nothing)),
+    ),
+    Broken(
         name="clock-that-forgives",
         what="A report that waits beyond its time is not counted.",
         before=_changing(("heldtrue.capabilities.disclosure.model:Report.overdue", changes.says_no)),
