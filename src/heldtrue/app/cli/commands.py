@@ -16,6 +16,7 @@ from heldtrue.app.cli.deliveries import deliveries
 from heldtrue.app.cli.demo import demo
 from heldtrue.app.cli.edge import edge
 from heldtrue.app.cli.endpoints import endpoints
+from heldtrue.app.cli.lint import lint
 from heldtrue.app.cli.log import log
 from heldtrue.app.cli.mail import addresses, mail
 from heldtrue.app.cli.payloads import payloads
@@ -34,6 +35,7 @@ command(cli, "demo")(demo)
 command(cli, "backup")(backup)
 command(cli, "restore")(restore)
 command(cli, "probe")(probe)
+command(cli, "lint")(lint)
 for name, group in (
     ("orgs", orgs),
     ("keys", keys),

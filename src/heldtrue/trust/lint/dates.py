@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-_MONTHS = {name.lower(): at for at, name in enumerate(calendar.month_name) if name}
-_MONTHS |= {name.lower(): at for at, name in enumerate(calendar.month_abbr) if name} | {"sept": 9}
+_MONTHS = {
+    **{name.lower(): at for at, name in enumerate(calendar.month_name) if name},
+    **{name.lower(): at for at, name in enumerate(calendar.month_abbr) if name},
+    "sept": 9,
+}
 _MONTH = "(" + "|".join(sorted(_MONTHS, key=len, reverse=True)) + r")\.?"
 _ISO = re.compile(r"\b(20\d\d)-(\d\d)(?:-(\d\d))?\b")
 _DAY_FIRST = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?(?: of)? {_MONTH},? (20\d\d)\b", re.IGNORECASE)
 _MONTH_FIRST = re.compile(rf"\b{_MONTH} (\d{{1,2}})(?:st|nd|rd|th)?,? (20\d\d)\b", re.IGNORECASE)
-_MONTH_ONLY = re.compile(rf"(?<!\d )(?<!\d\d )\b{_MONTH},? (20\d\d)\b", re.IGNORECASE)
+_MONTH_ONLY = re.compile(rf"(?<!\d )(?<!\d\d )(?<!st )(?<!nd )(?<!rd )(?<!th )\b{_MONTH},? (20\d\d)\b", re.IGNORECASE)
 _QUARTER = re.compile(r"\bQ([1-4])[ /-]?(20\d\d)\b", re.IGNORECASE)
 
 NUMBERS = {
@@ -27,8 +30,9 @@ _UNITS = {
     "s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "m": 60, "h": 3600, "hr": 3600, "hour": 3600, "d": 86400,
     "day": 86400, "week": 604800, "month": 2629800, "quarter": 7889400, "year": 31557600,
 }  # fmt: skip
+_GAP = "[ \N{NO-BREAK SPACE}-]"
 SPAN = re.compile(
-    rf"\b{NUMBER}(?:(?<=\d)|(?<!\d)[ \N{{NO-BREAK SPACE}}-])[ \N{{NO-BREAK SPACE}}-]?(business |working |calendar )?"
+    rf"\b{NUMBER}(?:(?<=\d)|(?<!\d){_GAP}){_GAP}?(business |working |calendar )?"
     r"(seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d|weeks?|months?|quarters?|years?)\b",
     re.IGNORECASE,
 )

@@ -35,7 +35,7 @@ _CLAIMS = re.compile(
     re.IGNORECASE,
 )
 _PLAN = re.compile(
-    r"\b(?:planned|roadmap|promised|not built|will|aim to|intend|not yet|self-declared"
+    r"\b(?:planned|plans? (?:to|for)|roadmap|promised|not built|will|aim to|intend|not yet|self-declared"
     r"|attested|if|when you|you (?:can|may|must|should))\b|\?$",
     re.I,
 )
@@ -64,30 +64,26 @@ def contradictions(page: Page, _context: Context) -> Iterator[Finding]:
         for found in [pattern.search(one.text)]
         if found
     ]
-    yield from _differ(tls, "the least version of TLS", lambda value: f"TLS {value}")
+    yield from _differ(tls, "the least version of TLS", "TLS ")
     bits = [
         (found[1], one) for one in page.said() if _REST.search(one.text) for found in [_BITS.search(one.text)] if found
     ]
-    yield from _differ(bits, "the encryption at rest", lambda value: f"AES-{value}")
+    yield from _differ(bits, "the encryption at rest", "AES-")
     for what, words in (
         ("the notice before a new sub-processor", (_PROCESSOR, _NOTICE)),
         ("how long logs are kept", (_LOGS, _KEPT)),
         ("how long backups are kept", (_BACKUP, _KEPT)),
         ("how soon a report is acknowledged", (_ACK, _REPORTS)),
     ):
-        yield from _differ([(told(length), one) for length, one in _spans_about(page, *words)], what, str)
+        yield from _differ([(told(length), one) for length, one in _spans_about(page, *words)], what)
 
 
-def _differ(values: list[tuple[str, Sentence]], what: str, say: object) -> Iterator[Finding]:
-    shown = say if callable(say) else str
+def _differ(values: list[tuple[str, Sentence]], what: str, prefix: str = "") -> Iterator[Finding]:
     first = values[0] if values else None
     for value, one in values[1:]:
         if first is not None and value != first[0]:
-            yield DIFFER.found(
-                one,
-                f"Of {what} the page says {shown(first[0])} in line {first[1].line} and {shown(value)} here.",
-                also=[first[1]],
-            )
+            said = f"{prefix}{first[0]} in line {first[1].line} and {prefix}{value} here"
+            yield DIFFER.found(one, f"Of {what} the page says {said}.", also=[first[1]])
 
 
 def denied(page: Page, context: Context) -> Iterator[Finding]:
