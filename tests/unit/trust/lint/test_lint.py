@@ -1,4 +1,4 @@
-"""The linter reads Markdown and HTML alike, tells lines, maps sentences to rows, and keeps to its word in each format."""
+"""The linter reads Markdown and HTML alike, tells lines, and maps sentences to rows."""
 
 from __future__ import annotations
 
