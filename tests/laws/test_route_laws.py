@@ -74,6 +74,7 @@ BODIES: dict[str, Any] = {
     "POST /v1/flows": {"name": "more", "enabled": False},
     "POST /v1/addresses": {"label": "more"},
     "POST /v1/upstream-keys": {"upstream": "more", "overlap_seconds": 0},
+    "POST /v1/post/test": {"to": "probe@example.invalid"},
     "POST /v1/probes": json.loads(SOUND["POST /v1/probes"][0] or b""),
 }
 """What a route is called with where an empty body will not do."""

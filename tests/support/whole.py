@@ -31,7 +31,7 @@ from heldtrue.db.roles import RoleDsns
 from heldtrue.http.app import build_app
 from heldtrue.http.route import Realm, Route
 from heldtrue.http.transaction import tenant_operation
-from heldtrue.kernel.ids import CryptoKeyId, ReceiptId, RequestId
+from heldtrue.kernel.ids import CryptoKeyId, MailId, ReceiptId, RequestId
 from heldtrue.kernel.secret import Secret
 
 ORIGIN = "log.example.test"
@@ -148,11 +148,23 @@ def furnish(whole: Whole, name: str, environment: str = "live") -> Belongings:
         "address_id": address["id"],
         "ordinal": "1",
         "upstream_key_id": upstream,
+        "mail_id": failed_mail(whole),
         **flow,
     }
-    nobodys = {"ordinal", "number", "upstream_key_id"}
+    nobodys = {"ordinal", "number", "upstream_key_id", "mail_id"}
     marks = {CANARY, *(value for parameter, value in names.items() if parameter not in nobodys), me["id"]}
     return Belongings(admin, me["organisation_id"], names, {*marks, *(mark.split("_")[-1] for mark in marks)})
+
+
+def failed_mail(whole: Whole) -> str:
+    """Make a mail of the operator's that failed for good, and return its id."""
+    mail = _made(whole.house.operator.post("/v1/post/test", {"to": "furnished@example.com"}))["id"]
+    with whole.house.database.system() as tx:
+        tx.execute(
+            "UPDATE heldtrue.post_mails SET state = 'failed', due_at = NULL, settled_at = %s WHERE mail_id = %s",
+            [whole.house.clock.at, MailId.parse(mail).value],
+        )
+    return mail
 
 
 def _flow_of(whole: Whole, admin: Caller) -> dict[str, str]:

@@ -18,6 +18,8 @@ from heldtrue.app.pulse import Pulse
 from heldtrue.app.reach import leave, reachable
 from heldtrue.app.secret_uri import resolve_secret
 from heldtrue.app.settings import Settings
+from heldtrue.app.settings_post import smarthost
+from heldtrue.capabilities.post.smtp import Smarthost
 from heldtrue.crypto import platform
 from heldtrue.crypto.platform import PlatformKey
 from heldtrue.crypto.tls import ensure_local_authority
@@ -51,6 +53,8 @@ class Home:
     """Whether this start made the instance."""
     authorities: str | None = None
     """What destinations may be vouched for by beside the system's authorities, as PEM."""
+    smarthost: Smarthost | None = None
+    """Who takes our mail, with its password, read before the process gave up the right to read the file."""
 
     def close(self) -> None:
         """Let the next copy in."""
@@ -91,6 +95,7 @@ def open_home(settings: Settings, path: Path) -> Home:
     """Take the lock on the data directory *path* and return the instance in it, made when there is none."""
     now = datetime.now(UTC)
     authorities = _authorities(settings.destinations.ca_file)
+    takes_mail = smarthost(settings.post)
     if settings.database != "embedded":
         external(settings)  # judged before anything is made
     account = service_account(settings.service_user)
@@ -112,7 +117,7 @@ def open_home(settings: Settings, path: Path) -> Home:
     except BaseException:
         lock.release()
         raise
-    return Home(settings, data, shown, identity, key, key_file, account, clock, lock, first, authorities)
+    return Home(settings, data, shown, identity, key, key_file, account, clock, lock, first, authorities, takes_mail)
 
 
 def _authorities(file: str | None) -> str | None:

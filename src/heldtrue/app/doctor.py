@@ -15,6 +15,7 @@ from pathlib import Path
 from heldtrue.app import boot, clockmark, instance, listener
 from heldtrue.app.doctor_edge import examine_edge
 from heldtrue.app.doctor_mail import examine_mail
+from heldtrue.app.doctor_post import examine_post
 from heldtrue.app.doctor_scanning import examine_scanning
 from heldtrue.app.doctor_transforms import examine_transforms
 from heldtrue.app.findings import Finding, Level
@@ -44,6 +45,7 @@ def examine(path: Path, config: Path | None) -> Iterator[Finding]:
     yield from _judge_settings(settings)
     yield from examine_edge(settings.edge)
     yield from examine_scanning(settings.scan)
+    yield from examine_post(settings.post)
     yield from examine_mail(settings.mail, Path(settings.tls_cert) if settings.tls_cert else None)
     try:
         identity = instance.load(data)

@@ -13,10 +13,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from heldtrue.app.settings_company import CompanySettings
 from heldtrue.app.settings_edge import Edge, host_and_port
 from heldtrue.app.settings_leaks import Leaks
 from heldtrue.app.settings_mail import Mail
 from heldtrue.app.settings_portal import Portal
+from heldtrue.app.settings_post import Post
 from heldtrue.app.settings_scanning import Scan
 from heldtrue.app.settings_transforms import Transforms
 from heldtrue.kernel.errors import SettingsError
@@ -93,6 +95,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     mail: Mail = Mail()
     transforms: Transforms = Transforms()
     portal: Portal = Portal()
+    post: Post = Post()
+    company: CompanySettings = CompanySettings()
 
     def __post_init__(self) -> None:
         parse_listen(self.listen)

@@ -12,6 +12,7 @@ from heldtrue.capabilities.edge.lessors import forget_full
 from heldtrue.capabilities.edge.reading import prune as prune_changes
 from heldtrue.capabilities.intake.actions import sweep as sweep_objects
 from heldtrue.capabilities.keystore.actions import rotate_due
+from heldtrue.capabilities.post.actions import forget as forget_mails
 
 EVERY = timedelta(hours=1)
 REMEMBERED = timedelta(hours=24)
@@ -28,6 +29,8 @@ def sweep(services: Services, now: datetime) -> dict[str, int]:
         forgotten = tx.execute("DELETE FROM heldtrue.idempotency WHERE created_at < %s", [now - REMEMBERED])
     with services.database.system() as tx:
         pruned = prune_changes(tx)
+    with services.database.system() as tx:
+        mails = forget_mails(tx, now)
     removed = sweep_objects(services.database, services.objects, now)
     reminder = Reminder(services.database, services.ground.home.platform, services.cache, services.entropy)
     done = {
@@ -35,6 +38,7 @@ def sweep(services: Services, now: datetime) -> dict[str, int]:
         "answers_forgotten": forgotten,
         "changes_pruned": pruned,
         "limits_forgotten": forget_full(services.database),
+        "mails_forgotten": mails,
         "orphans_removed": removed,
         "reminders": reminder.remind(now),
     }

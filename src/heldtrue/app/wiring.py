@@ -11,6 +11,7 @@ from heldtrue.app.boot import Ground
 from heldtrue.app.health import Health
 from heldtrue.app.metrics import WebMetrics
 from heldtrue.app.publication import pages, trust_services
+from heldtrue.app.registers import KINDS
 from heldtrue.app.services import Services, services
 from heldtrue.app.settings_leaks import reporters
 from heldtrue.app.settings_mail import mail_domain
@@ -37,12 +38,15 @@ from heldtrue.capabilities.mail.routes import MailRoutes
 from heldtrue.capabilities.mail.routes import routes as mail_routes
 from heldtrue.capabilities.outputs.routes import routes as output_routes
 from heldtrue.capabilities.portal.routes import routes as portal_routes
+from heldtrue.capabilities.post import actions as post
+from heldtrue.capabilities.post.routes import routes as post_routes
 from heldtrue.capabilities.probe.actions import ProbeServices
 from heldtrue.capabilities.probe.routes import routes as probe_routes
 from heldtrue.capabilities.promises.routes import ROUTES as PROMISES
 from heldtrue.capabilities.receipts import actions as receipts
 from heldtrue.capabilities.receipts.routes import ReceiptServices
 from heldtrue.capabilities.receipts.routes import routes as receipt_routes
+from heldtrue.capabilities.registers.routes import routes as register_routes
 from heldtrue.capabilities.tenants.routes import ROUTES as TENANTS
 from heldtrue.capabilities.transforms import run_actions as runs
 from heldtrue.capabilities.transforms.routes import ROUTES as FLOWS
@@ -94,11 +98,13 @@ def table(parts: Services) -> list[Route]:
         ),
         *mail_routes(MailRoutes(domain=mail_domain(settings.mail))),
         *PROMISES,
+        *post_routes(sends=parts.ground.home.smarthost is not None),
         *portal_routes(settings.portal.embed_origins),
         *ledger_routes(parts.ground.home.data.log),
         *keystore_routes(parts.database, parts.ground.home.clock),
         *upstream_routes(parts.ground.home.platform),
         *probe_routes(ProbeServices(signers=parts.signers, origin=parts.ground.home.identity.origin)),
+        *register_routes(KINDS),
         *trust_routes(trust_services(parts), pages(parts)),
     ]
 
@@ -164,6 +170,7 @@ def facts(parts: Services) -> Mapping[str, tuple[str, float]]:
         circuits_open, circuits_half, failing = deliveries.circuits(tx, now)
         runs_waiting = tx.value("SELECT count(*) FROM heldtrue.runs WHERE state IN ('queued', 'running')")
         runs_failed = tx.value("SELECT count(*) FROM heldtrue.runs WHERE state = 'failed'")
+        mails = post.standing(tx)
         unlogged = tx.value("SELECT count(*) FROM heldtrue.log_pending")
         oldest = tx.value("SELECT min(created_at) FROM heldtrue.log_pending")
         size = tx.value("SELECT max(size) FROM heldtrue.log_checkpoints")
@@ -175,6 +182,13 @@ def facts(parts: Services) -> Mapping[str, tuple[str, float]]:
         "endpoints_failing": ("Endpoints to which nothing was delivered since their last failure.", failing),
         "flow_runs_waiting": ("Runs of flows under way or due.", runs_waiting),
         "flow_runs_failed": ("Runs of flows that failed for good and that nobody retried or cancelled.", runs_failed),
+        "post_waiting": ("Mails that wait to be sent.", mails.waiting),
+        "post_failed": ("Mails that failed for good within the last 30 days.", mails.failed),
+        "post_oldest_waiting_seconds": (
+            "Age of the oldest mail that waits.",
+            (now - mails.oldest).total_seconds() if mails.oldest else 0,
+        ),
+        "post_sends": ("1 where a server is set that takes our mail.", int(parts.ground.home.smarthost is not None)),
         "log_entries_waiting": ("Entries that have no index yet.", unlogged),
         "log_oldest_waiting_seconds": ("Age of the oldest of them.", (now - oldest).total_seconds() if oldest else 0),
         "log_size": ("Entries under the newest checkpoint.", size or 0),

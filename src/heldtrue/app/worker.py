@@ -21,6 +21,7 @@ from heldtrue.capabilities.deliveries.engine import Engine, Outgoing
 from heldtrue.capabilities.deliveries.worker import WorkerServices
 from heldtrue.capabilities.keystore.actions import sequencer as sequencer_of
 from heldtrue.capabilities.ledger.sequencer import Sequencer
+from heldtrue.capabilities.post.worker import Postman, PostServices
 from heldtrue.capabilities.transforms.planning import planner
 from heldtrue.db.tx import PoolSizes
 from heldtrue.kernel.errors import HeldtrueError, UnavailableError
@@ -58,6 +59,8 @@ async def _work(parts: Services, attack: Attack | None, ready: Ready) -> None:
         }
         if home.settings.transforms.enabled is not False:
             running["flows"] = group.create_task(flows.run(parts, made, standing, stop))
+        if (man := postman(parts)) is not None:
+            running["post"] = group.create_task(man.run(stop))
         if attack is not None:
             running["claims"] = group.create_task(attack(parts, stop))
         group.create_task(_beat(parts, log, running, standing, stop))
@@ -89,6 +92,23 @@ def engine(parts: Services, made: WorkerServices | None = None) -> Engine:
     """Return the engine that forwards and sends."""
     home = parts.ground.home
     return Engine(made or worker_services(parts), Outgoing(allow=parts.allow, authorities=home.authorities))
+
+
+def postman(parts: Services) -> Postman | None:
+    """Return what sends mail; None where nothing is set that takes it."""
+    home = parts.ground.home
+    if home.smarthost is None:
+        return None
+    return Postman(
+        PostServices(
+            database=parts.database,
+            platform=home.platform,
+            cache=parts.cache,
+            clock=home.clock,
+            entropy=parts.entropy,
+            smarthost=home.smarthost,
+        )
+    )
 
 
 async def _beat(

@@ -40,7 +40,7 @@ class Request:
         return caller.call(self.method, self.path, token, self.body, self.headers)
 
 
-_NOBODYS = frozenset({"ordinal", "number", "upstream_key_id"})
+_NOBODYS = frozenset({"ordinal", "number", "upstream_key_id", "mail_id"})
 
 
 @dataclass(slots=True)
@@ -77,6 +77,7 @@ def stock(arena: Arena, probe: Probe) -> Stock:
         "organisation_id": str(probe.tenant),
         "upstream_key_id": f"ck_{bytes(16).hex()}",  # the instance's, of no organisation
         "address_id": address["id"],
+        "mail_id": f"mail_{bytes(16).hex()}",  # the operator's
     }
     marks = (mark, *(value for name, value in ids.items() if name not in _NOBODYS), str(probe.tenant.value))
     return Stock(ids, marks)
@@ -210,6 +211,10 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
         }
     ),
     "GET /v1/probes": _JUST_ASK,
+    "GET /v1/post": _JUST_ASK,
+    "GET /v1/post/{mail_id}": _JUST_ASK,
+    "POST /v1/post/{mail_id}/retry": _JUST_ASK,
+    "POST /v1/post/test": _json({"to": "probe@example.invalid"}),
     "GET /v1/audit": _JUST_ASK,
     "GET /v1/audit/{leaf_id}/proof": _JUST_ASK,
 }

@@ -33,6 +33,9 @@ EXEMPT_TABLES: Mapping[str, str] = MappingProxyType(
         "heldtrue.attack_results": "the operator's own evidence, published",
         "heldtrue.claim_schedules": "the operator's own promises, published",
         "heldtrue.probes": "the operator's own evidence, published",
+        "heldtrue.post_mails": "mail of the operator's own, sealed under the operator's key",
+        "heldtrue.register_entries": "the operator's own registers, published",
+        "heldtrue.register_sealed": "the operator's own registers, sealed; the log has commitments",
         "heldtrue.rate_buckets": "levels of limits under keyed names; nothing tells whose they are",
         "keystore.upstream_keys": "the operator's own keys, wrapped",
         "keystore.signing_keys": "the operator's own keys, wrapped; public halves are published",
@@ -55,6 +58,10 @@ EXEMPT_CONTENT: Mapping[str, str] = MappingProxyType(
     {
         "heldtrue.idempotency.answer": "the operator's requests run as the system role; its policy shows their answers "
         "and those that are over, which it sweeps",
+        "heldtrue.post_mails.draft_sealed": "the operator's own mail; the worker that sends it is of the system",
+        "heldtrue.post_mails.wire_sealed": "as its draft",
+        "heldtrue.post_mails.reply_sealed": "as its draft",
+        "heldtrue.register_sealed.document_sealed": "the operator's own documents, under the operator's own keys",
     }
 )
 """Sealed columns that the system role may read."""
@@ -68,6 +75,8 @@ APPEND_ONLY: Mapping[str, frozenset[str]] = MappingProxyType(
         "heldtrue.attack_results": frozenset({"SELECT", "INSERT"}),
         "heldtrue.claim_schedules": frozenset({"SELECT", "INSERT"}),
         "heldtrue.probes": frozenset({"SELECT", "INSERT"}),
+        "heldtrue.register_entries": frozenset({"SELECT", "INSERT"}),
+        "heldtrue.register_sealed": frozenset({"SELECT", "INSERT"}),
         "heldtrue.log_pending": frozenset({"SELECT", "INSERT", "DELETE"}),
     }
 )

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from heldtrue.kernel.ids import CryptoKeyId, DeliveryId, EndpointId, Id, KeyId, LeafId, PayloadId, ReceiptId, TenantId
+from heldtrue.kernel.ids import (
+    CryptoKeyId,
+    DeliveryId,
+    EndpointId,
+    Id,
+    KeyId,
+    LeafId,
+    MailId,
+    PayloadId,
+    ReceiptId,
+    TenantId,
+)
 
 Json = dict[str, Any]
 
@@ -17,6 +28,7 @@ _IDS: dict[str, type[Id]] = {
     "receipt_id": ReceiptId,
     "leaf_id": LeafId,
     "upstream_key_id": CryptoKeyId,
+    "mail_id": MailId,
 }
 _SHAPES = {
     "cursor": "^A[Q-Za-f][A-Za-z0-9_-]{20}[AEIMQUYcgkosw048]$",

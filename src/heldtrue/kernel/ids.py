@@ -165,6 +165,12 @@ class AddressId(Id):
     prefix = "adr"
 
 
+class MailId(Id):
+    """A mail that goes out; also the left side of its `Message-ID`."""
+
+    prefix = "mail"
+
+
 class CryptoKeyId(Id):
     """A key of the keystore: tenant key, object key or signing key."""
 

@@ -38,6 +38,9 @@ class Permission(StrEnum):
     PROBE_RECORD = "probe.record"
     ADDRESS_WRITE = "address.write"
     ADDRESS_READ = "address.read"
+    POST_MANAGE = "post.manage"
+    REGISTER_READ = "register.read"
+    REGISTER_WRITE = "register.write"
 
 
 @unique
@@ -75,6 +78,9 @@ GRANTS: dict[Role, frozenset[Permission]] = {
             Permission.CLAIM_RUN,
             Permission.UPSTREAM_KEY_MANAGE,
             Permission.PROBE_RECORD,
+            Permission.POST_MANAGE,
+            Permission.REGISTER_READ,
+            Permission.REGISTER_WRITE,
         }
     ),
     Role.ADMIN: _READS

@@ -29,6 +29,7 @@ organisation.read     operator
 payload.erase         admin
 payload.read          admin reader
 payload.send          admin publishable sender
+post.manage           operator
 probe.record          operator
 receipt.read          admin reader
 self.read             admin operator reader sender

@@ -25,6 +25,7 @@ THIN = {
     "flows": "transforms",
     "addresses": "mail",
     "portal": "portal",
+    "registers": "entries",
 }
 """Groups of commands that only talk to an instance, and their modules: they start without loading the server."""
 

@@ -73,9 +73,14 @@ class Api:
             headers["Idempotency-Key"] = secrets.token_hex(16)
         return self.call("POST", path, orjson.dumps(body if body is not None else {}), headers)
 
-    def delete(self, path: str) -> Any:
+    def put(self, path: str, body: object) -> Any:
+        """Put JSON and return the JSON answer."""
+        return self.call("PUT", path, orjson.dumps(body), {"Content-Type": "application/json"})
+
+    def delete(self, path: str, **query: object) -> Any:
         """Delete what is at *path*."""
-        return self.call("DELETE", path)
+        asked = {name: str(value) for name, value in query.items() if value is not None}
+        return self.call("DELETE", f"{path}?{urlencode(asked)}" if asked else path)
 
     def call(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Any:
         """Send a request and return its JSON answer, None when it is empty; raise `RefusedError` for a refusal."""

@@ -16,11 +16,13 @@ from heldtrue.app.cli.deliveries import deliveries
 from heldtrue.app.cli.demo import demo
 from heldtrue.app.cli.edge import edge
 from heldtrue.app.cli.endpoints import endpoints
+from heldtrue.app.cli.entries import registers
 from heldtrue.app.cli.lint import lint
 from heldtrue.app.cli.log import log
 from heldtrue.app.cli.mail import addresses, mail
 from heldtrue.app.cli.payloads import payloads
 from heldtrue.app.cli.portal import portal
+from heldtrue.app.cli.post import post
 from heldtrue.app.cli.probe import probe
 from heldtrue.app.cli.registers import keys, orgs
 from heldtrue.app.cli.session import Session, command
@@ -44,10 +46,12 @@ for name, group in (
     ("payloads", payloads),
     ("addresses", addresses),
     ("mail", mail),
+    ("post", post),
     ("deliveries", deliveries),
     ("transforms", transforms),
     ("flows", flows),
     ("portal", portal),
+    ("registers", registers),
     ("log", log),
     ("claims", claims),
 ):

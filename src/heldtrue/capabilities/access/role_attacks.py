@@ -19,6 +19,7 @@ from heldtrue.kernel.ids import (
     Id,
     KeyId,
     LeafId,
+    MailId,
     PayloadId,
     ReceiptId,
     ReplayId,
@@ -47,6 +48,7 @@ _KINDS: dict[str, type[Id]] = {
     "flow_id": FlowId,
     "run_id": RunId,
     "address_id": AddressId,
+    "mail_id": MailId,
 }
 
 

@@ -64,6 +64,16 @@ def append_tenant(
     return leaf
 
 
+def append_committed(
+    tx: TenantTx | SystemTx, document: Mapping[str, Any], now: datetime, entropy: Entropy
+) -> tuple[LeafId, bytes]:
+    """Append a commitment to *document*, which the caller keeps: return the leaf, and salt and document packed."""
+    leaf, salt = LeafId.new(now, entropy), entropy(model.SALT_SIZE)
+    written = model.canonical(document)
+    store.add_pending(tx, leaf, model.tenant_entry(model.commitment(salt, written)), now)
+    return leaf, model.pack(salt, written)
+
+
 @dataclass(frozen=True, slots=True)
 class AuditBatch:
     """What happened to one organisation's environment, many times over, as one document."""

@@ -37,6 +37,8 @@ class Kind(StrEnum):
     ANONYMOUS = "anonymous"
     PROBE = "probe"
     """What came of attacking an API that the operator named; a signed document, as evidence is."""
+    REGISTER = "register"
+    """A version of an item of one of the operator's public registers."""
     TENANT = "tenant"
     """A commitment to a document of an organisation, and nothing else: not even whose."""
 
@@ -52,6 +54,7 @@ MEMBERS: Mapping[Kind, frozenset[str]] = {
     Kind.KEY: frozenset({"event", "id", "purpose", "public", "not_before", "sign_until", "accept_until", "at"}),
     Kind.SUCCESSION: frozenset({"old_origin", "old_checkpoint", "lost"}),
     Kind.ANONYMOUS: frozenset({"minute", "count", "reasons", "sources"}),
+    Kind.REGISTER: frozenset({"register", "item", "version", "document", "withdrawn", "at"}),
 }
 """Exactly these members, besides `v` and `kind`, where a kind is listed; others are their writers' to shape."""
 

@@ -18,6 +18,7 @@ from heldtrue.capabilities.tenants.model import (
     UnknownOrganisationError,
 )
 from heldtrue.capabilities.tenants.store import OrganisationRow
+from heldtrue.db.tx import SystemTx
 from heldtrue.http.exchange import Answer
 from heldtrue.http.pagination import Listing, listing
 from heldtrue.kernel.errors import NotFoundError
@@ -83,6 +84,12 @@ def known_environment(op: SystemOperation, organisation_id: str, environment: st
 def operator(op: SystemOperation) -> TenantId | None:
     """Return the operator's organisation; None before it exists."""
     found_id = store.operator(op.tx)
+    return None if found_id is None else TenantId(found_id)
+
+
+def operator_in(tx: SystemTx) -> TenantId | None:
+    """Return the operator's organisation within *tx*; None before it exists."""
+    found_id = store.operator(tx)
     return None if found_id is None else TenantId(found_id)
 
 

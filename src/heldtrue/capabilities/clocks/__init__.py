@@ -1,0 +1,1 @@
+"""Business clocks: deadlines and elapsed time in business days and hours, by country and time zone."""

@@ -1,0 +1,1 @@
+"""Vulnerability disclosure: reports and their clock, rewards within their bands, thanks, keys, advisories."""

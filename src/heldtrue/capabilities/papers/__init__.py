@@ -1,0 +1,1 @@
+"""Papers: one pure model of a document, written as PDF, DOCX, XLSX, HTML and JSON."""
