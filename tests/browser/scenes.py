@@ -7,12 +7,15 @@ import importlib
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import msgspec
+
 from heldtrue.attack import Attack, Finding, Outcome, Place, held
 from heldtrue.claims.board import Board, Standing
 from heldtrue.claims.catalogue import CATALOGUE, Catalogue
-from heldtrue.claims.model import Against, Document, Run
+from heldtrue.claims.model import Against, Document, Run, State
 from heldtrue.claims.store import HeadRow
 from heldtrue.trust import document, pages
+from heldtrue.trust.asking import Ask, Finder
 from heldtrue.trust.document import Publisher, TrustDocument
 from heldtrue.trust.render import Pages
 from heldtrue.trust.site import Site
@@ -118,6 +121,14 @@ def without_log() -> TrustDocument:
     return _build(Board(catalogue()), None, paused=True, place="scratch")
 
 
+def asked(scene: TrustDocument, ask: Ask) -> TrustDocument:
+    """Return what a reader gets who asks for less."""
+    states = {claim.id: State(claim.state) for claim in scene.claims}
+    found = {claim.id for claim in Finder(catalogue()).find(ask, states).claims}
+    claims = [claim for claim in scene.claims if claim.id in found]
+    return msgspec.structs.replace(scene, claims=claims, total=len(claims), asked=ask.asked())
+
+
 def _build(board: Board, at: HeadRow | None, *, paused: bool = False, place: str = "live") -> TrustDocument:
     standing = Standing(NOW, board.judge(NOW), at)
     publisher = Publisher(origin=ORIGIN, place=place, attacks=ATTACKS)
@@ -148,6 +159,9 @@ def claims() -> dict[str, bytes]:
     sources = {a.name: dict(ATTACKS[a.name].sources) for a in failing.attacks}
     return {
         "/trust": pages.trust_page(PAGES, scene),
+        "/trust?state=failing": pages.trust_page(PAGES, asked(scene, Ask(state="failing")), Ask(state="failing")),
+        "/trust?q=keys": pages.trust_page(PAGES, asked(scene, Ask(q="keys")), Ask(q="keys")),
+        "/trust?q=unicorns": pages.trust_page(PAGES, asked(scene, Ask(q="unicorns")), Ask(q="unicorns")),
         "/first": pages.trust_page(PAGES, first()),
         "/empty": pages.trust_page(PAGES, without_log()),
         "/claim": pages.claim_page(PAGES, scene, failing, runs, sources),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from heldtrue.app.services import Services
 from heldtrue.app.settings import Settings
+from heldtrue.app.settings_company import company
+from heldtrue.app.settings_site import theme_of
 from heldtrue.capabilities.deliveries.addresses import AllowList
 from heldtrue.claims import posture
 from heldtrue.claims.attacks import ATTACKS
@@ -71,5 +73,8 @@ def trust_services(parts: Services) -> TrustServices:
 def pages(parts: Services) -> Pages:
     """Return what renders every public page, in the company's name and look."""
     home = parts.ground.home
-    origin = home.identity.origin
-    return Pages(Site(name=origin.split("/")[0], origin=origin, url=home.settings.public_url))
+    settings, origin = home.settings, home.identity.origin
+    who, site = company(settings.company), settings.site
+    name = who.name if who.named else origin.split("/")[0]
+    url = (site.url or settings.public_url).rstrip("/")
+    return Pages(Site(name=name, origin=origin, url=url, theme=theme_of(site)))
