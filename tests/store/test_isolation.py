@@ -318,6 +318,6 @@ def test_nobody_can_become_another_role(database, two):
 
 
 def test_row_security_cannot_be_switched_off_to_see_more(database, two):
-    with pytest.raises(psycopg.errors.InsufficientPrivilege), database.tenant(two[0], "live") as tx:  # noqa: PT012
+    with pytest.raises(psycopg.errors.InsufficientPrivilege), database.tenant(two[0], "live") as tx:
         tx.execute("SET LOCAL row_security = off")
         tx.execute("SELECT * FROM payloads")

@@ -146,12 +146,15 @@ def furnish(whole: Whole, name: str, environment: str = "live") -> Belongings:
         "replay_id": replay["id"],
         "leaf_id": leaf["leaf_id"],
         "address_id": address["id"],
+        "objection_id": _registered(house, admin),
+        "register": "contacts",
+        "item": "furnished",
         "ordinal": "1",
         "upstream_key_id": upstream,
         "mail_id": failed_mail(whole),
         **flow,
     }
-    nobodys = {"ordinal", "number", "upstream_key_id", "mail_id"}
+    nobodys = {"ordinal", "number", "upstream_key_id", "mail_id", "register", "item"}
     marks = {CANARY, *(value for parameter, value in names.items() if parameter not in nobodys), me["id"]}
     return Belongings(admin, me["organisation_id"], names, {*marks, *(mark.split("_")[-1] for mark in marks)})
 
@@ -177,6 +180,23 @@ def _flow_of(whole: Whole, admin: Caller) -> dict[str, str]:
     [run] = admin.get("/v1/runs").json()["data"]
     assert admin.post(f"/v1/flows/{flow}/disable").status == 200
     return {"transform_id": transform, "flow_id": flow, "run_id": run["id"], "number": "1"}
+
+
+def _registered(house: House, admin: Caller) -> str:
+    """Fill the operator's registers once, and object to something; return the objection's id."""
+    listed = {
+        "name": "Furnished", "address": "1 Street", "contact": "a@example.com", "state": "active",
+        "terms": {"purpose": "x", "location": ["DE"], "transfer_basis": "no-transfer", "data": ["y"], "optional": True},
+    }  # fmt: skip
+    contact = {"about": "x", "role": "y", "mail": "a@example.com"}
+    entries = [
+        {"register": "sub-processors", "item": "furnished", "document": listed},
+        {"register": "contacts", "item": "furnished", "document": contact},
+    ]
+    assert house.operator.post("/v1/registers", {"entries": entries}).status == 200
+    policy = {"policy": "furnished", "owner": "x", "title": "y", "text": "z"}
+    assert house.operator.post("/v1/policies/adopt", policy).status == 200
+    return _made(admin.post("/v1/objections", {"sub_processor": "furnished", "reason": CANARY}))["id"]
 
 
 def link_tokens(whole: Whole, belongings: Belongings) -> dict[str, str]:

@@ -16,6 +16,11 @@ from heldtrue.claims.broken import CONTROLS
 from heldtrue.claims.catalogue import CATALOGUE, Catalogue
 from heldtrue.claims.own import Known, installed, join
 from heldtrue.claims.routes import ClaimServices
+from heldtrue.crypto.keyring import TenantKeyring
+from heldtrue.db.keystore import TxKeyRecords
+from heldtrue.http.route import Route
+from heldtrue.trust import certifications, policies, sub_processors
+from heldtrue.trust.company import CompanyServices
 from heldtrue.trust.document import Publisher
 from heldtrue.trust.render import Pages
 from heldtrue.trust.routes import TrustServices
@@ -78,3 +83,29 @@ def pages(parts: Services) -> Pages:
     name = who.name if who.named else origin.split("/")[0]
     url = (site.url or settings.public_url).rstrip("/")
     return Pages(Site(name=name, origin=origin, url=url, theme=theme_of(site)))
+
+
+def company_services(parts: Services) -> CompanyServices:
+    """Return what the pages of the company's registers are read with."""
+    home = parts.ground.home
+    return CompanyServices(
+        database=parts.database,
+        clock=home.clock,
+        entropy=parts.entropy,
+        keys=lambda tx, tenant, environment, now: TenantKeyring(
+            home.platform, TxKeyRecords(tx), parts.cache, tenant, environment, parts.entropy, now
+        ),
+        company=company(home.settings.company),
+        origin=home.identity.origin,
+        url=home.settings.public_url,
+    )
+
+
+def company_pages(parts: Services, shown: Pages) -> list[Route]:
+    """Return the pages of the company's registers."""
+    services = company_services(parts)
+    return [
+        *sub_processors.routes(services, shown),
+        *certifications.routes(services, shown),
+        *policies.routes(services, shown),
+    ]

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 import structlog
+from psycopg.conninfo import conninfo_to_dict
 
+from heldtrue.app.publication import company_services
+from heldtrue.app.secret_uri import resolve_secret
 from heldtrue.app.services import Services
 from heldtrue.capabilities.access.reminders import Reminder
 from heldtrue.capabilities.edge.lessors import forget_full
@@ -13,6 +17,8 @@ from heldtrue.capabilities.edge.reading import prune as prune_changes
 from heldtrue.capabilities.intake.actions import sweep as sweep_objects
 from heldtrue.capabilities.keystore.actions import rotate_due
 from heldtrue.capabilities.post.actions import forget as forget_mails
+from heldtrue.capabilities.registers import subscribers
+from heldtrue.capabilities.tenants.actions import operator_in
 
 EVERY = timedelta(hours=1)
 REMEMBERED = timedelta(hours=24)
@@ -31,6 +37,8 @@ def sweep(services: Services, now: datetime) -> dict[str, int]:
         pruned = prune_changes(tx)
     with services.database.system() as tx:
         mails = forget_mails(tx, now)
+    told = _tell(services)
+    note_hosts(services)
     removed = sweep_objects(services.database, services.objects, now)
     reminder = Reminder(services.database, services.ground.home.platform, services.cache, services.entropy)
     done = {
@@ -39,9 +47,34 @@ def sweep(services: Services, now: datetime) -> dict[str, int]:
         "changes_pruned": pruned,
         "limits_forgotten": forget_full(services.database),
         "mails_forgotten": mails,
+        "subscribers_told": told,
         "orphans_removed": removed,
         "reminders": reminder.remind(now),
     }
     if any(done.values()):
         _log.info("swept", **done)
     return done
+
+
+def _tell(services: Services) -> int:
+    """Queue notices for readers who have not been told yet; forget addresses that were never confirmed."""
+    company = company_services(services)
+    with company.office() as office:
+        if operator_in(office.tx) is None:
+            return 0
+        subscribers.forget_unconfirmed(office.tx, office.now)
+        return subscribers.tell(office)
+
+
+def note_hosts(services: Services) -> None:
+    """Write down the hosts that this instance is connected to for good: mail relay, database, shared limits."""
+    home, settings = services.ground.home, services.ground.home.settings
+    if home.smarthost is not None:
+        services.calls.note(home.smarthost.host, "mail-relay")
+    for host in str(conninfo_to_dict(services.ground.dsns.system.reveal()).get("host") or "").split(","):
+        if host and not host.startswith(("/", "@")):
+            services.calls.note(host, "database")
+    if settings.edge.valkey is not None:
+        host = urlsplit(resolve_secret(settings.edge.valkey).reveal()).hostname
+        if host is not None:
+            services.calls.note(host, "shared-limits")

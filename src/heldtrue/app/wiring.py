@@ -10,9 +10,10 @@ from functools import partial
 from heldtrue.app.boot import Ground
 from heldtrue.app.health import Health
 from heldtrue.app.metrics import WebMetrics
-from heldtrue.app.publication import claim_services, pages, trust_services
+from heldtrue.app.publication import claim_services, company_pages, pages, trust_services
 from heldtrue.app.registers import KINDS
 from heldtrue.app.services import Services, services
+from heldtrue.app.settings_company import company
 from heldtrue.app.settings_leaks import reporters
 from heldtrue.app.settings_mail import mail_domain
 from heldtrue.app.settings_scanning import scanner
@@ -46,6 +47,7 @@ from heldtrue.capabilities.promises.routes import ROUTES as PROMISES
 from heldtrue.capabilities.receipts import actions as receipts
 from heldtrue.capabilities.receipts.routes import ReceiptServices
 from heldtrue.capabilities.receipts.routes import routes as receipt_routes
+from heldtrue.capabilities.registers.company_routes import routes as company_routes
 from heldtrue.capabilities.registers.routes import routes as register_routes
 from heldtrue.capabilities.tenants.routes import ROUTES as TENANTS
 from heldtrue.capabilities.transforms import run_actions as runs
@@ -107,7 +109,9 @@ def table(parts: Services) -> list[Route]:
         *probe_routes(ProbeServices(signers=parts.signers, origin=parts.ground.home.identity.origin)),
         *register_routes(KINDS),
         *claim_routes(claim_services(parts)),
+        *company_routes(company(settings.company)),
         *trust_routes(trust_services(parts), pages(parts)),
+        *company_pages(parts, pages(parts)),
     ]
 
 

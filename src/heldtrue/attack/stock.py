@@ -41,7 +41,7 @@ class Request:
         return caller.call(self.method, self.path, token, self.body, self.headers)
 
 
-_NOBODYS = frozenset({"ordinal", "number", "upstream_key_id", "mail_id"})
+_NOBODYS = frozenset({"ordinal", "number", "upstream_key_id", "mail_id", "register", "item", "objection_id"})
 
 
 @dataclass(slots=True)
@@ -79,6 +79,9 @@ def stock(arena: Arena, probe: Probe) -> Stock:
         "upstream_key_id": f"ck_{bytes(16).hex()}",  # the instance's, of no organisation
         "address_id": address["id"],
         "mail_id": f"mail_{bytes(16).hex()}",  # the operator's
+        "register": "contacts",  # the operator's, of no organisation
+        "item": "probe",
+        "objection_id": f"obj_{bytes(16).hex()}",
     }
     marks = (mark, *(value for name, value in ids.items() if name not in _NOBODYS), str(probe.tenant.value))
     return Stock(ids, marks)
@@ -133,6 +136,11 @@ def _json(value: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
 ATTESTED = "company.vendor_certificates"
 """A claim that only a document can stand behind."""
 YEAR = datetime.now(UTC).year
+_CONTACT: dict[str, Any] = {
+    "register": "contacts",
+    "item": "probe",
+    "document": {"about": "probe", "role": "probe", "mail": "probe@example.invalid"},
+}
 _JUST_ASK: tuple[bytes | None, dict[str, str]] = (None, {})
 SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "GET /v1/self": _JUST_ASK,
@@ -233,6 +241,21 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "POST /v1/attestations/withdrawals": _json({"claim": ATTESTED}),
     "POST /v1/annotations": _json({"attack": "transport.old_tls", "text": "Probe."}),
     "GET /v1/annotations": _JUST_ASK,
+    "GET /v1/registers": _JUST_ASK,
+    "POST /v1/registers": _json({"entries": [_CONTACT], "dry_run": True}),
+    "GET /v1/registers/{register}": _JUST_ASK,
+    "GET /v1/registers/{register}/{item}": _JUST_ASK,
+    "GET /v1/registers/{register}/{item}/history": _JUST_ASK,
+    "PUT /v1/registers/{register}/{item}": _json({"document": _CONTACT["document"]}),
+    "DELETE /v1/registers/{register}/{item}": _JUST_ASK,
+    "POST /v1/policies/adopt": _json({"policy": "none", "owner": "probe"}),
+    "POST /v1/policies/review": _json({"policy": "none"}),
+    "GET /v1/vendors": _JUST_ASK,
+    "PUT /v1/vendors": _json({"vendor": "none", "permitted": False}),
+    "GET /v1/objections": _JUST_ASK,
+    "POST /v1/objections": _json({"sub_processor": "none", "reason": "probe"}),
+    "GET /v1/objections/received": _JUST_ASK,
+    "POST /v1/objections/{objection_id}/response": _json({"response": "probe"}),
     "GET /v1/audit": _JUST_ASK,
     "GET /v1/audit/{leaf_id}/proof": _JUST_ASK,
 }

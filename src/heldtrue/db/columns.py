@@ -94,11 +94,11 @@ class _ColumnDumper(Dumper):
 
     format = Format.BINARY
 
-    def get_key(self, obj: Column, format: PyFormat) -> DumperKey:  # noqa: A002, ARG002 - the protocol's names
+    def get_key(self, obj: Column, format: PyFormat) -> DumperKey:
         """Return what the dumper of this type is kept under."""
         return (self.cls, _MARKS[obj.kind])
 
-    def upgrade(self, obj: Column, format: PyFormat) -> _ColumnDumper:  # noqa: A002, ARG002
+    def upgrade(self, obj: Column, format: PyFormat) -> _ColumnDumper:
         """Return the dumper of the column's type."""
         dumper = _ColumnDumper(self.cls)
         dumper.oid = _KINDS[obj.kind].array

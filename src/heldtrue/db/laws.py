@@ -39,6 +39,8 @@ EXEMPT_TABLES: Mapping[str, str] = MappingProxyType(
         "heldtrue.post_mails": "mail of the operator's own, sealed under the operator's key",
         "heldtrue.register_entries": "the operator's own registers, published",
         "heldtrue.register_sealed": "the operator's own registers, sealed; the log has commitments",
+        "heldtrue.subscribers": "readers who want to be told, of no organisation; their addresses are sealed",
+        "heldtrue.house_calls": "hosts that the instance itself called",
         "heldtrue.rate_buckets": "levels of limits under keyed names; nothing tells whose they are",
         "keystore.upstream_keys": "the operator's own keys, wrapped",
         "keystore.signing_keys": "the operator's own keys, wrapped; public halves are published",
@@ -65,6 +67,9 @@ EXEMPT_CONTENT: Mapping[str, str] = MappingProxyType(
         "heldtrue.post_mails.wire_sealed": "as its draft",
         "heldtrue.post_mails.reply_sealed": "as its draft",
         "heldtrue.register_sealed.document_sealed": "the operator's own documents, under the operator's own keys",
+        "heldtrue.subscribers.address_sealed": "the operator writes to them, under the operator's own keys",
+        "heldtrue.objections.reason_sealed": "an objection is written to the operator",
+        "heldtrue.objections.response_sealed": "the operator's own words",
     }
 )
 """Sealed columns that the system role may read."""

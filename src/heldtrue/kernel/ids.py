@@ -171,6 +171,18 @@ class MailId(Id):
     prefix = "mail"
 
 
+class ObjectionId(Id):
+    """What an organisation says against a sub-processor."""
+
+    prefix = "obj"
+
+
+class SubscriberId(Id):
+    """A reader who wants to be told."""
+
+    prefix = "sub"
+
+
 class CryptoKeyId(Id):
     """A key of the keystore: tenant key, object key or signing key."""
 

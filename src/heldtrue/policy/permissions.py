@@ -43,6 +43,8 @@ class Permission(StrEnum):
     POST_MANAGE = "post.manage"
     REGISTER_READ = "register.read"
     REGISTER_WRITE = "register.write"
+    VENDOR_READ = "vendor.read"
+    VENDOR_CHOOSE = "vendor.choose"
 
 
 @unique
@@ -66,6 +68,7 @@ _READS = frozenset(
         Permission.TRANSFORM_READ,
         Permission.FLOW_READ,
         Permission.ADDRESS_READ,
+        Permission.VENDOR_READ,
     }
 )
 
@@ -103,6 +106,7 @@ GRANTS: dict[Role, frozenset[Permission]] = {
         Permission.FLOW_WRITE,
         Permission.FLOW_RUN,
         Permission.AUDIT_READ,
+        Permission.VENDOR_CHOOSE,
     },
     Role.SENDER: frozenset({Permission.SELF_READ, Permission.PAYLOAD_SEND}),
     Role.READER: _READS,

@@ -20,6 +20,7 @@ from heldtrue.kernel.ids import (
     KeyId,
     LeafId,
     MailId,
+    ObjectionId,
     PayloadId,
     ReceiptId,
     ReplayId,
@@ -34,6 +35,8 @@ PUBLISHABLE = frozenset({Permission.PAYLOAD_SEND})
 """All that a publishable key may do, whatever its role was."""
 
 
+NAMED = {"ordinal": "1", "number": "1", "register": "none", "item": "none"}
+"""Sound values of path parameters that are no ids."""
 _KINDS: dict[str, type[Id]] = {
     "key_id": KeyId,
     "endpoint_id": EndpointId,
@@ -48,6 +51,7 @@ _KINDS: dict[str, type[Id]] = {
     "flow_id": FlowId,
     "run_id": RunId,
     "address_id": AddressId,
+    "objection_id": ObjectionId,
     "mail_id": MailId,
 }
 
@@ -55,7 +59,7 @@ _KINDS: dict[str, type[Id]] = {
 def nothing(arena: Arena) -> dict[str, str]:
     """Return sound ids of things that do not exist."""
     now, entropy = arena.clock.now(), arena.entropy
-    return {name: str(kind.new(now, entropy)) for name, kind in _KINDS.items()} | {"ordinal": "1", "number": "1"}
+    return {name: str(kind.new(now, entropy)) for name, kind in _KINDS.items()} | NAMED
 
 
 def role_matrix(arena: Arena) -> Finding:

@@ -66,7 +66,7 @@ class Engine:
                 done += self._worker.forward(place, payloads)
             except UnavailableError:
                 raise
-            except Exception:  # noqa: BLE001 - logged where it is known which payload it was
+            except Exception:
                 if len(payloads) == 1:
                     self._pass_over(payloads[0])
                 else:
@@ -237,7 +237,7 @@ class Engine:
                 done += self._worker.forward(place, [payload])
             except UnavailableError:
                 raise
-            except Exception:  # noqa: BLE001 - logged there
+            except Exception:
                 self._pass_over(payload)
         return done
 

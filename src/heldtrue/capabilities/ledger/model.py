@@ -152,7 +152,7 @@ def audit_document(
 def key_document(
     *,
     event: str,
-    id: str,  # noqa: A002 - the member's name
+    id: str,
     purpose: str,
     public: str,
     not_before: datetime,

@@ -14,13 +14,15 @@ from heldtrue.capabilities.registers.model import Change, Entry, Kind, NothingTo
 from heldtrue.capabilities.tenants import actions as tenants
 from heldtrue.capabilities.tenants.model import WHOLE
 from heldtrue.crypto.keyring import TenantKeyring
-from heldtrue.db.tx import SystemTx
+from heldtrue.db.tx import SystemTx, TenantTx
 from heldtrue.kernel.errors import UnavailableError
 from heldtrue.kernel.ids import LeafId
 from heldtrue.op import SystemOperation
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+ReadTx = SystemTx | TenantTx
+"""Whoever reads public registers; private ones are the system's."""
 PURPOSE = "registers"
 _TABLE, _COLUMN = "register_sealed", "document_sealed"
 
@@ -64,34 +66,34 @@ def withdraw(op: SystemOperation, kind: Kind[T], item: str, reason: str) -> Entr
     return _record(op, kind, item, len(past) + 1, change.before.document, reason)
 
 
-def current(tx: SystemTx, kind: Kind[T], keys: TenantKeyring | None = None) -> list[Entry[T]]:
+def current(tx: ReadTx, kind: Kind[T], keys: TenantKeyring | None = None) -> list[Entry[T]]:
     """Return the items that stand, by name; a private register needs the operator's keys (`keyring`)."""
     return standing(tx, kind, None, keys)
 
 
-def as_of(tx: SystemTx, kind: Kind[T], at: datetime, keys: TenantKeyring | None = None) -> list[Entry[T]]:
+def as_of(tx: ReadTx, kind: Kind[T], at: datetime, keys: TenantKeyring | None = None) -> list[Entry[T]]:
     """Return the items that stood at *at*, by name."""
     return standing(tx, kind, at, keys)
 
 
-def standing(tx: SystemTx, kind: Kind[T], at: datetime | None, keys: TenantKeyring | None = None) -> list[Entry[T]]:
+def standing(tx: ReadTx, kind: Kind[T], at: datetime | None, keys: TenantKeyring | None = None) -> list[Entry[T]]:
     """Return the items that stand, or stood at *at*, by name."""
     rows = store.newest(tx, kind.name, at, public=kind.public)
     return [_opened(kind, row, keys) for row in rows if row.withdrawn is None]
 
 
-def history(tx: SystemTx, kind: Kind[T], item: str, keys: TenantKeyring | None = None) -> list[Entry[T]]:
+def history(tx: ReadTx, kind: Kind[T], item: str, keys: TenantKeyring | None = None) -> list[Entry[T]]:
     """Return every version of *item*, the oldest first; none where there never was one."""
     rows = sorted(store.versions(tx, kind.name, item, public=kind.public), key=lambda row: row.version)
     return [_opened(kind, row, keys) for row in rows]
 
 
-def changes(tx: SystemTx, kind: Kind[T], keys: TenantKeyring | None = None) -> list[Entry[T]]:
+def changes(tx: ReadTx, kind: Kind[T], keys: TenantKeyring | None = None) -> list[Entry[T]]:
     """Return every version of every item, the oldest first."""
     return [_opened(kind, row, keys) for row in store.versions(tx, kind.name, None, public=kind.public)]
 
 
-def one(tx: SystemTx, kind: Kind[T], item: str, keys: TenantKeyring | None = None) -> Entry[T]:
+def one(tx: ReadTx, kind: Kind[T], item: str, keys: TenantKeyring | None = None) -> Entry[T]:
     """Return what stands of *item*; raise `UnknownItemError`."""
     past = history(tx, kind, item, keys)
     if not past or past[-1].withdrawn is not None:

@@ -208,6 +208,6 @@ def counted(findings: Sequence[Entry[Finding]], now: datetime) -> OpenFindings:
     )
 
 
-def _demand(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - a condition
+def _demand(holds: bool, otherwise: str) -> None:
     if not holds:
         raise RecordContradictsError(otherwise)

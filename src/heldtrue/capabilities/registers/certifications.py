@@ -103,7 +103,9 @@ def judge(change: Change[Certification]) -> None:
         case Status.AUDIT_IN_PROGRESS:
             _demand(found.auditor is not None, "audit-in-progress needs the auditor's name.")
         case Status.ALIGNED:
-            _demand(found.form is Form.DECLARATION, "aligned is what one says of oneself: its form is self-declaration.")
+            _demand(
+                found.form is Form.DECLARATION, "aligned is what one says of oneself: its form is self-declaration."
+            )
         case Status.ROADMAP | Status.NOT_IN_SCOPE:
             claims = (found.dated, found.expires, found.document_sha256, found.observed_from)
             _demand(not any(claims), f"{found.status} has no document, date of one, or observation.")
@@ -123,20 +125,25 @@ def _words(found: Certification, today: date, *, lapsed: bool) -> str:
     match found.status:
         case Status.CERTIFIED:
             kind = {Form.REPORT_TYPE_1: " (type 1)", Form.REPORT_TYPE_2: " (type 2)"}.get(found.form, "")
-            return f"{noun}{kind} by {found.auditor}, dated {found.dated}, good until {found.expires}."
+            words = f"{noun}{kind} by {found.auditor}, dated {found.dated}, good until {found.expires}."
         case Status.IN_OBSERVATION:
-            if found.observed_to is not None and found.observed_to < today:
-                return f"Observed from {found.observed_from} until {found.observed_to}; there is no report yet."
-            until = f" until {found.observed_to}" if found.observed_to else ""
-            return f"Under observation since {found.observed_from}{until}; there is no report yet."
+            words = _observed(found, today)
         case Status.AUDIT_IN_PROGRESS:
-            return f"{found.auditor} is auditing; there is no result yet."
+            words = f"{found.auditor} is auditing; there is no result yet."
         case Status.ALIGNED:
-            return f"Self-declared by the {found.owner} on {found.stated_on}; no auditor has confirmed it."
+            words = f"Self-declared by the {found.owner} on {found.stated_on}; no auditor has confirmed it."
         case Status.ROADMAP:
-            return f"Planned{f' for {found.expected}' if found.expected else ''}; nothing has been audited."
+            words = f"Planned{f' for {found.expected}' if found.expected else ''}; nothing has been audited."
         case Status.NOT_IN_SCOPE:
-            return "Not pursued."
+            words = "Not pursued."
+    return words
+
+
+def _observed(found: Certification, today: date) -> str:
+    if found.observed_to is not None and found.observed_to < today:
+        return f"Observed from {found.observed_from} until {found.observed_to}; there is no report yet."
+    until = f" until {found.observed_to}" if found.observed_to else ""
+    return f"Under observation since {found.observed_from}{until}; there is no report yet."
 
 
 def _judge_dates(found: Certification, today: date) -> None:
@@ -159,6 +166,6 @@ def _judge_certified(found: Certification, today: date) -> None:
         _demand(found.expires >= today, "The document has expired, so it certifies nothing any more.")
 
 
-def _demand(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - a condition
+def _demand(holds: bool, otherwise: str) -> None:
     if not holds:
         raise StatusUnfoundedError(otherwise)

@@ -209,7 +209,7 @@ def _days(year: int, month: int) -> int:
     return (following - date(year, month, 1)).days
 
 
-def _demand(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - a condition
+def _demand(holds: bool, otherwise: str) -> None:
     if not holds:
         raise PolicyRefusedError(otherwise)
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from heldtrue.db.tx import SystemTx
+from heldtrue.db.tx import SystemTx, TenantTx
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def insert_private(tx: SystemTx, row: Row, sealed: bytes) -> None:
     )
 
 
-def newest(tx: SystemTx, register: str, at: datetime | None, *, public: bool) -> list[Row]:
+def newest(tx: SystemTx | TenantTx, register: str, at: datetime | None, *, public: bool) -> list[Row]:
     """Return the highest version of each item that was recorded by *at*, by name; withdrawn ones too."""
     if public:
         return tx.many(
@@ -73,7 +73,7 @@ def newest(tx: SystemTx, register: str, at: datetime | None, *, public: bool) ->
     )
 
 
-def versions(tx: SystemTx, register: str, item: str | None, *, public: bool) -> list[Row]:
+def versions(tx: SystemTx | TenantTx, register: str, item: str | None, *, public: bool) -> list[Row]:
     """Return every version of *item*, or of all items, the oldest first."""
     if public:
         return tx.many(
@@ -92,7 +92,7 @@ def versions(tx: SystemTx, register: str, item: str | None, *, public: bool) -> 
     )
 
 
-def opened_at(tx: SystemTx, register: str, *, public: bool) -> datetime | None:
+def opened_at(tx: SystemTx | TenantTx, register: str, *, public: bool) -> datetime | None:
     """Return when the register got its first entry."""
     if public:
         return tx.value("SELECT min(recorded_at) FROM heldtrue.register_entries WHERE register = %s", (register,))

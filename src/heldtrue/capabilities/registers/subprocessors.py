@@ -178,13 +178,15 @@ def notices(entries: Iterable[Entry[SubProcessor]]) -> list[Notice]:
         before[entry.item] = entry
         if found is not None:
             event, terms = found
-            told.append(
-                Notice(
-                    item=entry.item, version=entry.version, name=entry.document.name, event=event,
-                    at=entry.recorded_at, terms=terms, reason=entry.withdrawn,
-                )  # fmt: skip
-            )
+            told.append(_notice(entry, event, terms))
     return told[::-1]
+
+
+def _notice(entry: Entry[SubProcessor], event: Event, terms: Terms) -> Notice:
+    return Notice(
+        item=entry.item, version=entry.version, name=entry.document.name, event=event, at=entry.recorded_at,
+        terms=terms, reason=entry.withdrawn,
+    )  # fmt: skip
 
 
 def _event(past: SubProcessor | None, entry: Entry[SubProcessor]) -> tuple[Event, Terms] | None:

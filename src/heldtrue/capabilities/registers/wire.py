@@ -43,7 +43,7 @@ class WithdrawItem(msgspec.Struct, frozen=True, kw_only=True):
 
     register: str
     item: _ItemName
-    reason: _Reason
+    reason: _Reason = "No reason was given."
 
 
 class Proposed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -92,11 +92,15 @@ SEALED = (
     "result_sealed",
     "logs_sealed",
     "error_sealed",
+    "reason_sealed",
+    "response_sealed",
     "sealed",
     "answer",
 )
 READABLE = {
     ("heldtrue_system", "heldtrue.organisations", "name_sealed"),  # the operator lists organisations by name
+    ("heldtrue_system", "heldtrue.objections", "reason_sealed"),  # written to the operator
+    ("heldtrue_system", "heldtrue.objections", "response_sealed"),  # written by the operator
     ("heldtrue_system", "heldtrue.idempotency", "answer"),  # the operator's own answers are repeated from there
 }
 """What a role other than the tenant's may read, still sealed."""

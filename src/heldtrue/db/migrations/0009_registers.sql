@@ -81,10 +81,11 @@ CREATE TABLE heldtrue.subscribers (
   address_hash   bytea CHECK (length(address_hash) = 32 AND (address_hash IS NULL) = (address_sealed IS NULL)),
   asked_at       timestamptz NOT NULL,
   confirmed_at   timestamptz,
+  told_until     timestamptz NOT NULL,      -- notices up to then are none of theirs, or were sent
   left_at        timestamptz CHECK ((left_at IS NULL) = (address_sealed IS NOT NULL))
 );
 CREATE UNIQUE INDEX subscribers_address ON heldtrue.subscribers (address_hash);
-GRANT SELECT, INSERT, UPDATE (address_sealed, address_hash, asked_at, confirmed_at, left_at), DELETE
+GRANT SELECT, INSERT, UPDATE (address_sealed, address_hash, asked_at, confirmed_at, told_until, left_at), DELETE
   ON heldtrue.subscribers TO heldtrue_system;
 
 -- ---------------------------------------------------------------- hosts that the house itself called
