@@ -118,7 +118,7 @@ async def _beside(attacker: Engine, ground: Ground, stop: asyncio.Event) -> None
         failed: BaseException | None = None
         try:
             asyncio.run(run())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - handed to the loop that waits for it
             failed = error
         with contextlib.suppress(RuntimeError):  # that loop may be closed: we were given up
             loop.call_soon_threadsafe(_settle, ended, failed)
@@ -189,7 +189,7 @@ def site(ground: Ground, pin: str, routes: Sequence[Route], sinks: Sinks | None 
     host, port = home.settings.address
     local = home.settings.tls_cert is None
     public = urlsplit(home.settings.public_url)
-    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - what to dial instead
     return Site(
         address=Address(reached, port, "localhost" if local else public.hostname or reached),
         authority=public.netloc,

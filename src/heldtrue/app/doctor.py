@@ -76,7 +76,7 @@ def _judge_settings(settings: Settings) -> Iterator[Finding]:
             f"listens on {host} with a certificate that vouches for localhost only",
             "Set tls_cert and tls_key.",
         )
-    if settings.base_url is None and host in {"0.0.0.0", "::"}:
+    if settings.base_url is None and host in {"0.0.0.0", "::"}:  # noqa: S104 - a comparison
         yield Finding("base_url", Level.WRONG, "receivers get links to localhost", "Set base_url to the public URL.")
     for network in settings.destinations.allow:
         yield Finding(

@@ -102,7 +102,7 @@ def tell_late_imports() -> None:
 class _Late(MetaPathFinder):
     """Finds nothing, and says that somebody looked."""
 
-    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
         """Say that *fullname* was not there yet."""
         _log.warning("imported late", module=fullname)
         return None

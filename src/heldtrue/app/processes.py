@@ -65,7 +65,7 @@ def fork(main: Callable[[], int], account: Account | None) -> int:
         code = 1
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - the last line of a process: print whatever ends it
         traceback.print_exc()
     finally:
         with contextlib.suppress(OSError, ValueError):

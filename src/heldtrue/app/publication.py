@@ -9,6 +9,7 @@ from heldtrue.app.services import Services
 from heldtrue.app.settings import Settings
 from heldtrue.app.settings_company import company
 from heldtrue.app.settings_site import theme_of
+from heldtrue.app.version import RELEASE
 from heldtrue.capabilities.deliveries.addresses import AllowList
 from heldtrue.claims import posture
 from heldtrue.claims.attacks import ATTACKS
@@ -71,6 +72,7 @@ def trust_services(parts: Services) -> TrustServices:
         catalogue=catalogue(home.settings),
         publisher=Publisher(origin=home.identity.origin, place="live", attacks=known(home.settings).attacks),
         paused=(home.data.run / PAUSE).exists,
+        release=RELEASE,
         log=home.data.log,
     )
 

@@ -131,7 +131,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         if self.base_url is not None:
             return self.base_url.rstrip("/")
         host, port = self.address
-        shown = "localhost" if host in {"0.0.0.0", "::", ""} else f"[{host}]" if ":" in host else host
+        shown = "localhost" if host in {"0.0.0.0", "::", ""} else f"[{host}]" if ":" in host else host  # noqa: S104
         return f"https://{shown}" if port == 443 else f"https://{shown}:{port}"
 
 

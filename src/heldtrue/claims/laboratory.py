@@ -90,7 +90,7 @@ def guarded(attack: Attack, act: Callable[[], Finding]) -> Finding:
         return Finding(Outcome.ERROR, {"runs": 1}, f"The attack was hindered: {error.message}")
     except HeldtrueError as error:
         return Finding(Outcome.ERROR, {"runs": 1}, f"The attack ended with {error.code}.")
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the rim of a run: a crash is a result
         if os.environ.get("HELDTRUE_ATTACK_TRACE"):
             sys.excepthook(type(error), error, error.__traceback__)
         return Finding(Outcome.ERROR, {"runs": 1}, f"The attack {attack.name} crashed: {type(error).__name__}.")
@@ -290,7 +290,7 @@ def _end_after(parent: int, main: Callable[[], int]) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
         if os.getppid() == parent:
             code = main()
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - the last line of a process
         sys.excepthook(*sys.exc_info())  # pyright: ignore[reportArgumentType]
     finally:
         with contextlib.suppress(OSError, ValueError):

@@ -43,7 +43,7 @@ class Verdict:
     claim: Claim
     state: State
     reason: str
-    """Why, in one sentence; empty for proven and promised."""
+    """Why, in one sentence; empty for proven, and what is missing for promised."""
     at: datetime
     since: datetime | None
     """Since when it is in this state."""

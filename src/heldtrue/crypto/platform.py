@@ -31,7 +31,7 @@ class PlatformKey(Guarded):
 
     __slots__ = ("_material", "id")
 
-    def __init__(self, id: CryptoKeyId, material: Secret[bytes]) -> None:
+    def __init__(self, id: CryptoKeyId, material: Secret[bytes]) -> None:  # noqa: A002 - the name of the thing
         if len(material.reveal()) != KEY_SIZE:
             raise ValueError("a platform key has 32 bytes")
         self.id = id

@@ -68,7 +68,7 @@ class DataKey(Guarded):
 
     __slots__ = ("id", "material")
 
-    def __init__(self, id: CryptoKeyId, material: Secret[bytes]) -> None:
+    def __init__(self, id: CryptoKeyId, material: Secret[bytes]) -> None:  # noqa: A002 - the name of the thing
         if len(material.reveal()) != DATA_KEY_SIZE:
             raise ValueError("a data key has 32 bytes")
         self.id = id

@@ -42,7 +42,7 @@ class SigningKey(Guarded):
 
     __slots__ = ("_private", "id", "public", "seed")
 
-    def __init__(self, id: CryptoKeyId, seed: Secret[bytes]) -> None:
+    def __init__(self, id: CryptoKeyId, seed: Secret[bytes]) -> None:  # noqa: A002 - the name of the thing
         self.id = id
         self.seed = seed
         self._private = Ed25519PrivateKey.from_private_bytes(seed.reveal())

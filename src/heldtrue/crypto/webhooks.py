@@ -16,7 +16,7 @@ from heldtrue.kernel.errors import BadInputError
 from heldtrue.kernel.ids import Entropy
 from heldtrue.kernel.secret import Secret
 
-SECRET_PREFIX = "whsec_"
+SECRET_PREFIX = "whsec_"  # noqa: S105 - a prefix, not a secret
 SIGNING_PREFIX = "whsk_"
 PUBLIC_PREFIX = "whpk_"
 

@@ -94,11 +94,11 @@ class _ColumnDumper(Dumper):
 
     format = Format.BINARY
 
-    def get_key(self, obj: Column, format: PyFormat) -> DumperKey:
+    def get_key(self, obj: Column, format: PyFormat) -> DumperKey:  # noqa: A002, ARG002 - the protocol's names
         """Return what the dumper of this type is kept under."""
         return (self.cls, _MARKS[obj.kind])
 
-    def upgrade(self, obj: Column, format: PyFormat) -> _ColumnDumper:
+    def upgrade(self, obj: Column, format: PyFormat) -> _ColumnDumper:  # noqa: A002, ARG002
         """Return the dumper of the column's type."""
         dumper = _ColumnDumper(self.cls)
         dumper.oid = _KINDS[obj.kind].array

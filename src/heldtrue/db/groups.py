@@ -160,7 +160,7 @@ class Groups(Generic[Item, Done]):
             return await self._commit(items)
         except UnavailableError as error:
             return [error] * len(items)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it means that nothing was kept
             parts = list(self._apart(items))
             if len(parts) == 1:
                 return [error] * len(items)

@@ -70,7 +70,7 @@ class Application:
             else:
                 at = chosen[0].at
                 reply = await self._pipeline.answer(Call(request, trace, match, *chosen, standings))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the rim: whatever it was becomes a problem document, and is logged
             reply = self._problem(error, trace, at)
         ours = [*trace.headers(), *limit_headers(standings)]
         reply.headers = headers.complete(reply.content_type, reply.cache, ours, reply.headers)

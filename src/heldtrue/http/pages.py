@@ -23,8 +23,8 @@ def code(text: str) -> Markup:
     """Return *text* escaped, with what stands in backticks set as code."""
     parts = str(escape(text)).split("`")
     if len(parts) % 2 == 0:
-        return Markup(str(escape(text)))
-    return Markup("".join(f"<code>{part}</code>" if at % 2 else part for at, part in enumerate(parts)))
+        return Markup(str(escape(text)))  # noqa: S704 - escaped above
+    return Markup("".join(f"<code>{part}</code>" if at % 2 else part for at, part in enumerate(parts)))  # noqa: S704
 
 
 _HTML = jinja2.Environment(

@@ -25,6 +25,7 @@ from heldtrue.http.route import CacheClass, Realm, Route
 from heldtrue.kernel.clock import Clock
 from heldtrue.kernel.errors import NotFoundError
 from heldtrue.kernel.ids import LeafId
+from heldtrue.trust import frameworks
 from heldtrue.trust import pages as views
 from heldtrue.trust.asking import Ask, Finder
 from heldtrue.trust.document import ClaimView, Publisher, RunView, TrustDocument, Window, build, run_view
@@ -80,6 +81,8 @@ class TrustServices:
     catalogue: Catalogue
     publisher: Publisher
     paused: Callable[[], bool]
+    release: str = "0"
+    """The running version."""
     log: Path | None = None
     """Directory of the published log, against which everything that is shown is compared."""
 
@@ -225,6 +228,7 @@ def routes(services: TrustServices, pages: Pages) -> list[Route]:
             produces="application/octet-stream",
             tags=("trust",),
         ),
+        *frameworks.routes(lambda: look.now()[0], pages, services.release),
     ]
 
 

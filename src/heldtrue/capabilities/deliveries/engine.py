@@ -66,7 +66,7 @@ class Engine:
                 done += self._worker.forward(place, payloads)
             except UnavailableError:
                 raise
-            except Exception:
+            except Exception:  # noqa: BLE001 - logged where it is known which payload it was
                 if len(payloads) == 1:
                     self._pass_over(payloads[0])
                 else:
@@ -203,7 +203,7 @@ class Engine:
                 log.warning("outcomes not recorded yet", count=len(outcomes), again_in=wait)
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
-            except Exception:
+            except Exception:  # noqa: BLE001 - logged there
                 log.exception("outcomes not recorded", count=len(outcomes))
                 if len(outcomes) > 1:
                     for outcome in outcomes:

@@ -52,7 +52,7 @@ def delivery(
     notice: NoticeId,
     event_type: str,
     endpoint: store.EndpointRow,
-    id: DeliveryId | None = None,
+    id: DeliveryId | None = None,  # noqa: A002
 ) -> queue.DeliveryRow:
     """Return a delivery of an event to one endpoint, due at once."""
     enabled = endpoint.state == "enabled"

@@ -56,7 +56,7 @@ class KeyFacts:
 
     def __init__(
         self,
-        id: bytes,
+        id: bytes,  # noqa: A002 - the name of the thing
         digest: bytes,
         organisation: Organisation,
         profile: Profile,

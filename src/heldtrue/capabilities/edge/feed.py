@@ -166,7 +166,7 @@ class Feed:
                 self.catch_up()
                 if before:
                     _log.info("the feed is whole again", tries=before)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, the feed goes on, and its age tells
                 if self.failures == 1 and not self._stop.is_set():
                     _log.warning("the feed is cut", why=str(error.__cause__ or error).split("\n")[0][:200])
             self._first.set()

@@ -112,7 +112,7 @@ class Rounds:
             grants = self._lessor.lease(asks)
             if len(grants) != len(asks):
                 raise LimiterUnavailableError("the lessor's answer does not match what was asked")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it means no
             failed = error
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._answered, asked, grants, failed, sent)

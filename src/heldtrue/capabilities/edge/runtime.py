@@ -102,7 +102,7 @@ class EdgeRuntime:
         """Return the verdict on *call*; never raise: what fails is a refusal."""
         try:
             return await self._judge(call, door or self._door)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - fail closed, whatever it was
             return self._refused(call, error)
 
     def behind(self, door: str) -> Callable[[EdgeCall], Awaitable[Verdict]]:
@@ -195,7 +195,7 @@ class EdgeRuntime:
     def _keep(self, summary: RefusedSummary) -> None:
         try:
             self._record_refusals(summary)
-        except Exception:
+        except Exception:  # noqa: BLE001 - the count is kept, and tried again
             _log.exception("refusals not recorded, kept for later", count=summary.count)
             self._refusals.put_back(summary)
 

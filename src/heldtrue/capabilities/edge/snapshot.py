@@ -87,7 +87,7 @@ class Tables:
         self.by_id[row.id] = facts
         self.keys[row.digest] = facts
 
-    def drop_key(self, id: bytes) -> None:
+    def drop_key(self, id: bytes) -> None:  # noqa: A002 - the name of the thing
         """Forget a key."""
         known = self.by_id.pop(id, None)
         if known is not None and self.keys.get(known.digest) is known:

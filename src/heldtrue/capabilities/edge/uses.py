@@ -71,7 +71,7 @@ class Uses:
     def _try_to_flush(self) -> None:
         try:
             self.flush()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a use that is not written must not end the writing of all others
             _log.warning("uses of keys are not written yet", error=type(error).__name__)
 
 

@@ -152,7 +152,7 @@ def audit_document(
 def key_document(
     *,
     event: str,
-    id: str,
+    id: str,  # noqa: A002 - the member's name
     purpose: str,
     public: str,
     not_before: datetime,

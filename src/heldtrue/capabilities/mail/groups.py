@@ -52,7 +52,7 @@ class Groups(Generic[Place, Job]):
             refusals = await self._act(place, [job for job, _ in group])
         except (OutcomeUnknownError, UnavailableError) as error:
             refusals = [error] * len(group)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - handed to whoever waits
             if len(group) > 1:  # one of them spoils the transaction: each by itself, so that the others pass
                 for one in group:
                     await self._together(place, [one])

@@ -146,7 +146,7 @@ class StrictSmtp(Connection):
         self._helo, self._letter = helo_name(hostname), None
         await self.say(f"250 {self.terms.hostname}")
 
-    async def smtp_NOOP(self, arg: str) -> None:
+    async def smtp_NOOP(self, arg: str) -> None:  # noqa: ARG002 - whatever it says
         """Do nothing."""
         await self.say("250 2.0.0 ok")
 

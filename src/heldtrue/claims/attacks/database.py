@@ -86,7 +86,7 @@ def _listening() -> set[int]:
     """Return the TCP ports that anything on this machine listens on (proc(5), /proc/net/tcp)."""
     found: set[int] = set()
     for name in ("tcp", "tcp6"):
-        with contextlib.suppress(FileNotFoundError), open(f"/proc/net/{name}", encoding="ascii") as table:
+        with contextlib.suppress(FileNotFoundError), open(f"/proc/net/{name}", encoding="ascii") as table:  # noqa: PTH123
             for line in table.readlines()[1:]:
                 fields = line.split()
                 if fields[3] == _LISTEN:

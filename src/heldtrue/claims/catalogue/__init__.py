@@ -40,7 +40,7 @@ ROWS: tuple[str, ...] = tuple(
 NOT_HERE = "It speaks of a part that this instance does not have."
 _SPAN = re.compile(r"([1-9][0-9]*)([mhd])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
-_ID = re.compile(r"[a-z]+\.[a-z_]+")
+_ID = re.compile(r"[a-z]+\.[a-z][a-z0-9_]*")
 
 
 class CatalogueError(SettingsError):

@@ -33,7 +33,7 @@ def main(given: list[str]) -> None:
     plan = json.loads(channel.recv(65536))
     try:
         _become(plan, channel)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the engine must hear why
         layer = (
             "user namespace" if isinstance(error, calls.CallError) and error.call.startswith("unshare") else "zygote"
         )
@@ -61,7 +61,7 @@ def _become(plan: dict[str, object], channel: socket.socket) -> None:
     plan |= {"proc": proc, "uid": uid, "gid": gid, "libraries": f"{where}/usr"}
     rest = [str(channel.fileno()), json.dumps(plan)]
     line = arguments(where, str(plan["loader"]), str(plan["python"]), "zygote", rest)
-    os.execve(line[0], line, {} if layers.empty_env else dict(os.environ))
+    os.execve(line[0], line, {} if layers.empty_env else dict(os.environ))  # noqa: S606 - no shell, an absolute path
 
 
 def leave_root(uid: int) -> None:

@@ -19,7 +19,7 @@ from heldtrue.sandbox.jail.calls import (
 
 INSIDE = 1000
 """User and group id inside every namespace."""
-SCRATCH = "/tmp"
+SCRATCH = "/tmp"  # noqa: S108 - the run's own tmpfs
 MOUNT_POINT = "/mnt"
 """An empty directory of the image; the root of a run is built over it."""
 ANYWHERE = "/proc"
@@ -45,10 +45,10 @@ def enter_empty(scratch: int, libraries: str) -> None:
     mount(None, "/", None, MS_REC | MS_PRIVATE)
     mount("tmpfs", MOUNT_POINT, "tmpfs", MS_NOSUID | MS_NODEV, "size=64k,nr_inodes=32,mode=755")
     inside = MOUNT_POINT + libraries
-    os.makedirs(inside)
+    os.makedirs(inside)  # noqa: PTH103 - pathlib is not warm
     mount(libraries, inside, None, MS_BIND)
     mount(None, inside, None, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV)
-    os.makedirs(MOUNT_POINT + SCRATCH)
+    os.makedirs(MOUNT_POINT + SCRATCH)  # noqa: PTH103
     options = f"size={scratch},nr_inodes={INODES},mode=700"
     mount("tmpfs", MOUNT_POINT + SCRATCH, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options)
     mount(None, MOUNT_POINT, None, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)

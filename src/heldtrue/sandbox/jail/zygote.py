@@ -125,7 +125,7 @@ def main(given: list[str]) -> None:
     try:
         harness.warm()
         walls.prepare(plan["proc"])
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, the engine must hear why
         zygote.tell({"failed": "zygote", "why": f"{type(error).__name__}: {error}"})
         sys.exit(1)
     os.dup2(0, 2)

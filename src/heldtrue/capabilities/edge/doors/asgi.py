@@ -77,7 +77,7 @@ class EdgeMiddleware:
         peer = peer_of(scope)
         try:
             call = call_of(scope, request, self._desk.trusted, peer)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, the request is refused, and failures are logged
             return self._desk.refuse(error, peer)
         return await self._desk.ask(call)
 

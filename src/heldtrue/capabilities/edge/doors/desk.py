@@ -49,7 +49,7 @@ class Desk:
         """Return the verdict on *call*; a failure to reach one is a refusal."""
         try:
             return await self.judge(call)
-        except Exception:
+        except Exception:  # noqa: BLE001 - fail closed, whatever it was; it is logged
             _log.exception("no verdict, so refused", request=call.request)
             return refusal(EdgeFailedError())
 

@@ -64,7 +64,7 @@ class ForwardAuth:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
         """Answer one question; anything that fails is a refusal."""
         if scope["type"] != "http":
             raise ValueError(f"a scope of type {scope['type']} is not served")
@@ -79,7 +79,7 @@ class ForwardAuth:
             if not self._desk.trusted.trust(peer):
                 raise UntrustedPeerError
             call = self._call(scope, dialect, request, peer)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, the request is refused, and failures are logged
             verdict = self._desk.refuse(error, peer)
             return self._refused(verdict, dialect, request)
         request = call.request

@@ -71,7 +71,7 @@ class ReverseProxy:
         try:
             call = self._call(scope, request, peer)
             headers = hops.onward(scope["headers"])
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, the request is refused, and failures are logged
             await refuse(self._desk, self._desk.refuse(error, peer), request, scope, receive, send)
             return
         verdict = await self._desk.ask(call)

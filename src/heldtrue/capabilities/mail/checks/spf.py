@@ -22,7 +22,7 @@ def check_spf(lookups: Lookups, client: str, sender: str, helo: str) -> str:
             result, _, _ = pyspf.query(i=client, s=sender, h=helo, querytime=0).check()
         except DnsTemporaryError:
             return "temperror"
-        except Exception:
+        except Exception:  # noqa: BLE001 - pyspf reads records of strangers; whatever it stumbles over is their mistake
             return "permerror"
     return result if result in RESULTS else "permerror"
 
