@@ -23,6 +23,7 @@ from heldtrue.http.route import Route
 from heldtrue.trust import certifications, policies, sub_processors
 from heldtrue.trust.company import CompanyServices
 from heldtrue.trust.document import Publisher
+from heldtrue.trust.facts import facts
 from heldtrue.trust.render import Pages
 from heldtrue.trust.routes import TrustServices
 from heldtrue.trust.site import Site
@@ -73,6 +74,7 @@ def trust_services(parts: Services) -> TrustServices:
         publisher=Publisher(origin=home.identity.origin, place="live", attacks=known(home.settings).attacks),
         paused=(home.data.run / PAUSE).exists,
         release=RELEASE,
+        facts=facts(parts.database, home.clock),
         log=home.data.log,
     )
 

@@ -221,7 +221,7 @@ def _title(document: Mapping[str, Any], item: str) -> str:
 
 
 def _short(value: object) -> str:
-    if value is None or value == "" or value == []:
+    if value is None or value in ("", []):  # noqa: PLR6201 - a list has no hash
         return "(none)"
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

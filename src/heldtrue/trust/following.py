@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import structlog
 
+from heldtrue.capabilities.ledger.tiles import WIDTH
 from heldtrue.claims import store
 from heldtrue.claims.reading import Reader
 from heldtrue.db.tx import Database
@@ -16,8 +17,8 @@ from heldtrue.kernel.errors import HeldtrueError
 from heldtrue.trust.diary import Diary
 from heldtrue.trust.differences import Read
 
-AT_ONCE = 20_000
-"""Entries that one look takes in itself."""
+AT_ONCE = 80
+"""Tiles that one look takes in itself."""
 T = TypeVar("T")
 log = structlog.get_logger("heldtrue.trust")
 
@@ -48,12 +49,13 @@ class Follower:
             head = store.head(tx)
             if head is None:
                 return Read(0, complete=True)
-            new = self._reader.read(tx, self._read_to, head.generation, head.size)
-            for taken, row in enumerate(new, start=1):
+            done = self._read_to[1] + 1 if self._read_to[0] == head.generation else 0
+            size = min(head.size, (done // WIDTH + AT_ONCE) * WIDTH)  # whole tiles, which stay published
+            for row in self._reader.read(tx, self._read_to, head.generation, size):
                 self._diary.take(row.index, row.entry)
-                self._read_to = (row.generation, row.index)
-                if taken >= AT_ONCE:
-                    return Read(row.index + 1, complete=False)
+            self._read_to = (head.generation, size - 1)
+        if size < head.size:
+            return Read(size, complete=False)
         self._diary.pass_to(head.signed_at)
         return Read(head.size, complete=True)
 

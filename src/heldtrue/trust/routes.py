@@ -25,10 +25,13 @@ from heldtrue.http.route import CacheClass, Realm, Route
 from heldtrue.kernel.clock import Clock
 from heldtrue.kernel.errors import NotFoundError
 from heldtrue.kernel.ids import LeafId
-from heldtrue.trust import frameworks
+from heldtrue.trust import frameworks, questions, verify
 from heldtrue.trust import pages as views
 from heldtrue.trust.asking import Ask, Finder
+from heldtrue.trust.changes import routes as changes_routes
 from heldtrue.trust.document import ClaimView, Publisher, RunView, TrustDocument, Window, build, run_view
+from heldtrue.trust.facts import Facts, no_facts
+from heldtrue.trust.following import Follower
 from heldtrue.trust.render import Pages
 from heldtrue.trust.serving import HTML, page, shown, twin
 
@@ -83,6 +86,8 @@ class TrustServices:
     paused: Callable[[], bool]
     release: str = "0"
     """The running version."""
+    facts: Facts = no_facts
+    """What the registers say, for the page of questions."""
     log: Path | None = None
     """Directory of the published log, against which everything that is shown is compared."""
 
@@ -121,6 +126,12 @@ class Look:
             (verdict,) = self.board.verdicts([self.board.memory.claim(claim)], now)
         standing = Standing(now, (verdict,), head, self.board.problems)
         return build(services.catalogue, standing, services.publisher, paused=services.paused()), verdict
+
+    def standing(self) -> Standing:
+        """Return where every claim stands."""
+        now = self._services.clock.now()
+        with self._lock, self._services.database.system() as tx:
+            return self.board.refresh(tx, now)
 
     def by_row(self) -> tuple[TrustDocument, list[tuple[str, list[ClaimView]]]]:
         """Return the claims of each row, rows in order; the operator's own have none of them."""
@@ -228,7 +239,10 @@ def routes(services: TrustServices, pages: Pages) -> list[Route]:
             produces="application/octet-stream",
             tags=("trust",),
         ),
-        *frameworks.routes(lambda: look.now()[0], pages, services.release),
+        *changes_routes(Follower(services.database, services.log), services.clock, pages),
+        *questions.routes(look.standing, services.facts, pages),
+        *verify.routes(pages),
+        *frameworks.routes(look.standing, pages, services.release),
     ]
 
 
