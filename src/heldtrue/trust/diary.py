@@ -221,8 +221,10 @@ def _title(document: Mapping[str, Any], item: str) -> str:
 
 
 def _short(value: object) -> str:
-    if value is None or value in ("", []):  # noqa: PLR6201 - a list has no hash
+    if value is None or value in ("", []):
         return "(none)"
+    if isinstance(value, list):
+        return ", ".join(_short(one) for one in cast("list[object]", value))[:LONGEST]
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 

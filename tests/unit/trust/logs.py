@@ -45,7 +45,7 @@ def register(item: str, version: int, document: dict[str, Any], at: datetime, wi
 
 
 def a_log(now: datetime) -> Iterator[dict[str, Any]]:
-    """Yield entries in order: a failure of six hours ten days ago, an overdue time, a rewording, a new sub-processor."""
+    """Yield entries in order: six hours of failure ten days ago, an overdue time, a rewording, a sub-processor."""
     begin = now - 60 * DAY
     yield schedule("transport.tls", WORDS, begin, ("transport.old_tls",))
     yield schedule("company.people", "People are screened and trained.", begin)
