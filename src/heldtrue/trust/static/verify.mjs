@@ -65,7 +65,7 @@ const check = async () => {
     if (head.size !== told.checkpoint.size) throw new NotSo("The page names another size than the checkpoint.");
     return `The log ${head.origin} had ${head.size} entries.`;
   }));
-  if (!told) return end(held);
+  if (!held[1]) return end(held);
   const files = [];
   held.push(await step("The log that is shown now is signed by that key, and not shorter.", async () => {
     const now = await opened(await (await get("/log/checkpoint")).text(), pin);
