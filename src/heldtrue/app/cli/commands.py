@@ -27,8 +27,8 @@ from heldtrue.app.cli.registers import keys, orgs
 from heldtrue.app.cli.session import Session, command
 from heldtrue.app.cli.transforms import flows, transforms
 from heldtrue.app.cli.up import serve
-from heldtrue.app.version import version as installed
 from heldtrue.app.cli.vendors import vendors
+from heldtrue.app.version import version as installed
 from heldtrue_verify import cli as verifier
 
 cli = frame()
