@@ -1,4 +1,4 @@
-"""What the registers are for, over a real database: pages and feeds, subscribers, objections, the gate, called hosts."""
+"""What the registers are for, over a real database: pages, feeds, subscribers, objections, the gate, called hosts."""
 
 from __future__ import annotations
 

@@ -70,8 +70,8 @@ def test_certified_needs_auditor_date_expiry_and_document(missing: str) -> None:
     ],
     ids=[
         "postdated", "stated-ahead", "expired", "self-certified", "window-of-type-1", "reviewed-never",
-        "roadmap-with-report", "out-of-scope-with-report", "aligned-with-report", "audit-without-auditor", "observation-without-start",
-        "observation-not-begun", "observation-over", "observation-of-type-1",
+        "roadmap-with-report", "out-of-scope-with-report", "aligned-with-report", "audit-without-auditor",
+        "observation-without-start", "observation-not-begun", "observation-over", "observation-of-type-1",
     ],
 )  # fmt: skip
 def test_a_status_claims_no_more_than_it_rests_on(changed: dict[str, Any], why: str) -> None:
