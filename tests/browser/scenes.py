@@ -75,8 +75,8 @@ def catalogue() -> Catalogue:
     """Return the shipped catalogue with one attested claim."""
     return CATALOGUE.with_documents(
         {
-            "company.threat_model": Document(
-                title="Threat model, version 3",
+            "company.policies_in_force": Document(
+                title="Policies in force, reviewed",
                 owner="the security lead",
                 dated=date(2026, 11, 2),
                 expires=date(2027, 2, 2),

@@ -44,7 +44,7 @@ class Running:
     key: str
     address: str
 
-    def payload(self, id: str) -> tuple[dict[str, Any], bytes]:
+    def payload(self, id: str) -> tuple[dict[str, Any], bytes]:  # noqa: A002
         """Return what the instance tells of a payload, and its bytes."""
         view = self.instance.done("GET", f"/v1/payloads/{id}", key=self.key)
         return view, self.instance.call("GET", f"/v1/payloads/{id}/content", key=self.key).body
@@ -78,7 +78,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Generator[Running]:
             instance.stop()
 
 
-def check(running: Running, id: str) -> dict[str, Any]:
+def check(running: Running, id: str) -> dict[str, Any]:  # noqa: A002
     """Look at what was kept: the attachment's bytes, the connection, the sender; return the view."""
     view, raw = running.payload(id)
     parsed = BytesParser(policy=compat32).parsebytes(raw)

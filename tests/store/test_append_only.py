@@ -62,7 +62,7 @@ def test_a_pending_entry_leaves_only_once_the_log_holds_it(log):
 
 
 def test_a_pending_entry_does_not_leave_for_another_content(log):
-    with pytest.raises(psycopg.errors.InsufficientPrivilege), log.system() as tx:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege), log.system() as tx:  # noqa: PT012
         tx.execute("INSERT INTO log_entries VALUES (1, 1, %s, 'altered')", [UUID(int=2)])
         tx.execute("DELETE FROM log_pending")
 

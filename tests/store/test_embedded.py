@@ -387,7 +387,7 @@ def test_a_server_that_restarts_unnoticed_costs_no_request(running):
 def test_a_database_that_goes_away_in_the_middle_is_said_to_be_unavailable(running):
     server, database = running
     tenant = TenantId.parse("org_" + "0" * 32)
-    with pytest.raises(UnavailableError) as caught, database.tenant(tenant, "live") as tx:
+    with pytest.raises(UnavailableError) as caught, database.tenant(tenant, "live") as tx:  # noqa: PT012
         tx.execute("SELECT 1")
         os.kill(server.pid, signal.SIGKILL)
         server._postmaster.wait()
@@ -398,7 +398,7 @@ def test_a_database_that_goes_away_in_the_middle_is_said_to_be_unavailable(runni
 
 def test_a_commit_whose_answer_is_lost_is_said_to_be_unknown(running):
     server, database = running
-    with pytest.raises(OutcomeUnknownError), database.system() as tx:
+    with pytest.raises(OutcomeUnknownError), database.system() as tx:  # noqa: PT012
         tx.execute("SELECT 1")
         os.kill(server.pid, signal.SIGKILL)
         server._postmaster.wait()

@@ -190,7 +190,7 @@ def test_two_sequencers_at_once_give_every_entry_one_index(log: Log) -> None:
             while not done.is_set():
                 sequencer.step()
             sequencer.step()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - told to the main thread
             failures.append(error)
 
     threads = [threading.Thread(target=work, args=[each]) for each in (log.sequencer, twin)]

@@ -30,7 +30,7 @@ def test_rows_come_as_their_class(database, make_tenant):
 
 def test_what_raises_is_rolled_back(database, make_tenant):
     tenant = make_tenant(database)
-    with pytest.raises(ZeroDivisionError), database.system() as tx:
+    with pytest.raises(ZeroDivisionError), database.system() as tx:  # noqa: PT012
         tx.execute("UPDATE organisations SET state = 'closed'")
         raise ZeroDivisionError
     with database.tenant(tenant, "live") as tx:
@@ -39,7 +39,7 @@ def test_what_raises_is_rolled_back(database, make_tenant):
 
 def test_a_swallowed_error_is_not_mistaken_for_success(database, make_tenant):
     make_tenant(database)
-    with pytest.raises(UnavailableError, match="nothing of it was kept"), database.system() as tx:
+    with pytest.raises(UnavailableError, match="nothing of it was kept"), database.system() as tx:  # noqa: PT012
         tx.execute("UPDATE organisations SET state = 'closed'")
         with pytest.raises(psycopg.errors.DivisionByZero):
             tx.execute("SELECT 1/0")

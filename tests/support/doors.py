@@ -216,7 +216,7 @@ class Stage:
     def _issue_keys(self) -> None:
         house = self.house
         made = house.operator.post("/v1/organisations", {"name": "Doors", "environments": ["live"]}).json()
-        issue = lambda **asked: house.issue(made["id"], "live", role="sender", **asked)
+        issue = lambda **asked: house.issue(made["id"], "live", role="sender", **asked)  # noqa: E731
         self.tenant = made["id"]
         self.good, self.plain, self.tight = issue(grants=["orders.read", "orders.write"]), issue(), issue()
         self.expired, self.revoked = issue(expires_at=(house.clock.now() + timedelta(minutes=5)).isoformat()), issue()

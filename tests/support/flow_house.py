@@ -65,7 +65,7 @@ class FlowHouse:
     def runs(self, query: str = "") -> list[dict[str, Any]]:
         return self.place.admin.get(f"/v1/runs{query}").json()["data"]
 
-    def run(self, id: str) -> dict[str, Any]:
+    def run(self, id: str) -> dict[str, Any]:  # noqa: A002
         return self.place.admin.get(f"/v1/runs/{id}").json()
 
     def only(self) -> dict[str, Any]:

@@ -90,7 +90,7 @@ class PayloadHouse:
     def tenant(self) -> TenantId:
         return tenant_of(self.house, self.admin)
 
-    def delivery(self, id: str) -> dict[str, Any]:
+    def delivery(self, id: str) -> dict[str, Any]:  # noqa: A002
         return self.admin.get(f"/v1/deliveries/{id}").json()
 
     def log(self) -> int:

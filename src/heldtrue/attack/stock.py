@@ -87,6 +87,21 @@ def stock(arena: Arena, probe: Probe) -> Stock:
     return Stock(ids, marks)
 
 
+def registered(arena: Arena, probe: Probe) -> dict[str, str]:
+    """Fill the operator's registers of a scratch instance; return what paths may name of them."""
+    arena.needs_sinks()
+    terms = {"purpose": "x", "location": ["DE"], "transfer_basis": "no-transfer", "data": ["x"], "optional": True}
+    vendor = {"name": "probe", "address": "x", "contact": "probe@example.invalid", "state": "active", "terms": terms}
+    listed = {"register": "sub-processors", "item": "probe", "document": vendor}
+    operator = arena.operator()
+    arena.caller.call("POST", "/v1/registers", operator, {"entries": [listed, _CONTACT]}).expect(200)
+    policy = {"policy": "probe", "owner": "probe", "title": "probe", "text": "x"}
+    arena.caller.call("POST", "/v1/policies/adopt", operator, policy).expect(200)
+    asked = {"sub_processor": "probe", "reason": "probe"}
+    objection = arena.caller.call("POST", "/v1/objections", probe.admin, asked).expect(201).json()
+    return {"register": "contacts", "item": "probe", "objection_id": objection["id"]}
+
+
 def _flow(arena: Arena, probe: Probe, mark: str) -> dict[str, str]:
     """Make a transform, a flow of it, and a run that is cancelled."""
     caller, token = arena.caller, probe.admin
@@ -248,12 +263,12 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "GET /v1/registers/{register}/{item}/history": _JUST_ASK,
     "PUT /v1/registers/{register}/{item}": _json({"document": _CONTACT["document"]}),
     "DELETE /v1/registers/{register}/{item}": _JUST_ASK,
-    "POST /v1/policies/adopt": _json({"policy": "none", "owner": "probe"}),
-    "POST /v1/policies/review": _json({"policy": "none"}),
+    "POST /v1/policies/adopt": _json({"policy": "probe", "owner": "probe", "title": "probe", "text": "probe"}),
+    "POST /v1/policies/review": _json({"policy": "probe"}),
     "GET /v1/vendors": _JUST_ASK,
-    "PUT /v1/vendors": _json({"vendor": "none", "permitted": False}),
+    "PUT /v1/vendors": _json({"vendor": "probe", "permitted": False}),
     "GET /v1/objections": _JUST_ASK,
-    "POST /v1/objections": _json({"sub_processor": "none", "reason": "probe"}),
+    "POST /v1/objections": _json({"sub_processor": "probe", "reason": "probe"}),
     "GET /v1/objections/received": _JUST_ASK,
     "POST /v1/objections/{objection_id}/response": _json({"response": "probe"}),
     "GET /v1/audit": _JUST_ASK,

@@ -145,7 +145,7 @@ def test_a_deadline_is_at_least_a_business_day_away(days: int) -> None:
         deadline(local("US", "2026-11-17T12:00"), days, country="US", zone=ZONES["US"])
 
 
-moments = st.datetimes(datetime(2015, 1, 1), datetime(2035, 12, 1), timezones=st.just(UTC))
+moments = st.datetimes(datetime(2015, 1, 1), datetime(2035, 12, 1), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis wants naive bounds
 countries = st.sampled_from(sorted(ZONES))
 
 

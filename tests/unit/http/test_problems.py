@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-import heldtrue.http.idempotency
+import heldtrue.http.idempotency  # noqa: F401 - its errors are problem types too
 from heldtrue.http.exchange import TruncatedBodyError
 from heldtrue.http.problems import explain, headers_of, kinds, known, problem_of, status_of
 from heldtrue.kernel.errors import (

@@ -100,7 +100,7 @@ def test_moments_are_utc_with_milliseconds() -> None:
 
 def test_a_moment_without_a_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="zone"):
-        wire.moment(datetime(2026, 1, 1))
+        wire.moment(datetime(2026, 1, 1))  # noqa: DTZ001 - that is the point
 
 
 def test_a_secret_leaves_only_where_it_may() -> None:

@@ -34,12 +34,16 @@ payload.send          admin publishable sender
 post.manage           operator
 probe.record          operator
 receipt.read          admin reader
+register.read         operator
+register.write        operator
 self.read             admin operator reader sender
 session.mint          admin
 session.revoke        admin
 transform.read        admin reader
 transform.write       admin
 upstream.key.manage   operator
+vendor.choose         admin
+vendor.read           admin reader
 """
 
 

@@ -26,6 +26,7 @@ THIN = {
     "addresses": "mail",
     "portal": "portal",
     "registers": "entries",
+    "vendors": "vendors",
 }
 """Groups of commands that only talk to an instance, and their modules: they start without loading the server."""
 

@@ -28,6 +28,7 @@ from heldtrue.app.cli.registers import keys, orgs
 from heldtrue.app.cli.session import Session, command
 from heldtrue.app.cli.transforms import flows, transforms
 from heldtrue.app.cli.up import serve
+from heldtrue.app.cli.vendors import vendors
 from heldtrue.app.version import version as installed
 from heldtrue_verify import cli as verifier
 
@@ -52,6 +53,7 @@ for name, group in (
     ("flows", flows),
     ("portal", portal),
     ("registers", registers),
+    ("vendors", vendors),
     ("log", log),
     ("claims", claims),
 ):

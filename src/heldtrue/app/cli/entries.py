@@ -173,3 +173,56 @@ def _documents(api: Api, register: str, as_of: str | None) -> dict[str, Any]:
 
 def _path(register: str, item: str) -> str:
     return f"/v1/registers/{segment(register)}/{segment(item)}"
+
+
+@command(registers, "adopt")
+def adopt(
+    session: Session,
+    policy: Annotated[str, typer.Argument(help="As `backup`; `/trust/policies` lists the twenty, or name your own.")],
+    owner: Annotated[str, typer.Option("--owner", help="The role that answers for it.")],
+    file: Annotated[
+        Path | None, typer.Option("--file", help="Your own text (Markdown); else the one that ships.")
+    ] = None,
+    title: Annotated[str | None, typer.Option("--title", help="With a text of your own: its title.")] = None,
+) -> None:
+    """Put a policy in force today, with an owner; it is due for review a year from now."""
+    asked: dict[str, Any] = {"policy": policy, "owner": owner, "title": title}
+    if file is not None:
+        asked["text"] = _text(file)
+    made = session.operator().post("/v1/policies/adopt", asked, idempotent=False)
+    session.out.record({**made, "document": {**made["document"], "text": "…"}} if not session.out.as_json else made)
+
+
+@command(registers, "review")
+def review(session: Session, policy: Annotated[str, typer.Argument(help="A policy that is in force.")]) -> None:
+    """Let a policy stand for another year: its owner has read it today and found nothing to change."""
+    made = session.operator().post("/v1/policies/review", {"policy": policy}, idempotent=False)
+    session.out.record({**made, "document": {**made["document"], "text": "…"}} if not session.out.as_json else made)
+
+
+@command(registers, "objections")
+def objections(session: Session) -> None:
+    """List what organisations said against sub-processors."""
+    session.out.rows(
+        session.operator().pages("/v1/objections/received"),
+        ["id", "organisation_id", "sub_processor", "reason", "objected_at", "response"],
+        empty="Nobody has objected.",
+    )
+
+
+@command(registers, "respond")
+def respond(
+    session: Session,
+    objection: Annotated[str, typer.Argument(help="obj_…")],
+    text: Annotated[str, typer.Option("--text", help="What you say to it; the organisation reads it.")],
+) -> None:
+    """Answer an objection."""
+    path = f"/v1/objections/{segment(objection)}/response"
+    session.out.record(session.operator().post(path, {"response": text}, idempotent=False))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnreadableFileError(f"{path}: {error}", advice="Name a text file in UTF-8.") from error

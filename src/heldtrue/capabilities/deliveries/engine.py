@@ -237,7 +237,7 @@ class Engine:
                 done += self._worker.forward(place, [payload])
             except UnavailableError:
                 raise
-            except Exception:
+            except Exception:  # noqa: BLE001 - logged there
                 self._pass_over(payload)
         return done
 

@@ -89,7 +89,7 @@ def _contents(paper: Paper) -> str:
     return f'<nav class="paper-contents" aria-label="Contents">\n<ul>\n{chr(10).join(top)}\n</ul>\n</nav>\n'
 
 
-def _block(block: Block, anchors: _Anchors) -> str:
+def _block(block: Block, anchors: _Anchors) -> str:  # noqa: PLR0911 - one answer a kind of block
     match block:
         case Heading():
             level = min(block.level, 4) + 1

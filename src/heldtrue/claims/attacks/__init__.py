@@ -11,14 +11,29 @@ from heldtrue.capabilities.intake.attacks import ATTACKS as INTAKE
 from heldtrue.capabilities.keystore.attacks import ATTACKS as KEYSTORE
 from heldtrue.capabilities.ledger.attacks import ATTACKS as LEDGER
 from heldtrue.capabilities.receipts.attacks import ATTACKS as RECEIPTS
+from heldtrue.capabilities.registers.attacks import ATTACKS as REGISTERS
 from heldtrue.capabilities.tenants.attacks import ATTACKS as TENANTS
 from heldtrue.claims.attacks.database import ATTACKS as DATABASE
 from heldtrue.claims.attacks.rim import ATTACKS as RIM
+from heldtrue.claims.attacks.threats import ATTACKS as THREATS
 
 ATTACKS = MappingProxyType(
     {
         attack.name: attack
-        for table in (RIM, DATABASE, KEYSTORE, INTAKE, RECEIPTS, DELIVERIES, ACCESS, EDGE, TENANTS, LEDGER)
+        for table in (
+            RIM,
+            DATABASE,
+            KEYSTORE,
+            INTAKE,
+            RECEIPTS,
+            DELIVERIES,
+            ACCESS,
+            EDGE,
+            TENANTS,
+            LEDGER,
+            REGISTERS,
+            THREATS,
+        )
         for attack in table
     }
 )

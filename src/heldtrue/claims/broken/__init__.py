@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from types import MappingProxyType
 
 import psycopg
@@ -125,6 +126,46 @@ _ALL = (
             _DROP_TRIGGERS,
             _FOR_EACH_TABLE.format("GRANT ALL ON %s TO heldtrue_tenant, heldtrue_edge, heldtrue_system"),
         ),
+    ),
+    Broken(
+        name="notice-of-no-time",
+        what="A notice has run when it begins.",
+        before=_changing(("heldtrue.capabilities.registers.subprocessors:NOTICE", timedelta())),
+    ),
+    Broken(
+        name="calls-not-compared",
+        what="Nobody compares the hosts that were called with the list.",
+        before=_changing(("heldtrue.capabilities.registers.calls:unlisted", changes.finds_nothing)),
+    ),
+    Broken(
+        name="gate-without-question",
+        what="The gate to optional vendors does not ask what an organisation chose.",
+        before=_changing(("heldtrue.capabilities.registers.vendors:_permitted", changes.says_yes)),
+    ),
+    Broken(
+        name="status-on-demand",
+        what="Any status is recorded, whatever it rests on.",
+        before=_changing(("heldtrue.capabilities.registers.certifications:_demand", changes.does_nothing)),
+    ),
+    Broken(
+        name="policies-for-ever",
+        what="A policy stays current without a review.",
+        before=_changing(("heldtrue.capabilities.registers.policies:is_current", changes.says_yes)),
+    ),
+    Broken(
+        name="vendors-for-ever",
+        what="A vendor's certification never expires.",
+        before=_changing(("heldtrue.capabilities.registers.assurance:current", changes.says_yes)),
+    ),
+    Broken(
+        name="findings-without-end",
+        what="No finding is ever overdue.",
+        before=_changing(("heldtrue.capabilities.registers.assurance:overdue", changes.finds_nothing)),
+    ),
+    Broken(
+        name="threats-unread",
+        what="Nobody compares threats with claims.",
+        before=_changing(("heldtrue.capabilities.registers.threats:faults", changes.finds_nothing)),
     ),
     Broken(
         name="entries-altered-on-the-way",

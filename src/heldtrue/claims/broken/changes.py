@@ -237,3 +237,8 @@ def says_yes(*_given: object, **_named: object) -> bool:
 def does_nothing(*_given: object, **_named: object) -> None:
     """Return at once."""
     return
+
+
+def finds_nothing(*_given: object, **_named: object) -> list[object]:
+    """Return nothing at once."""
+    return []
