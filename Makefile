@@ -7,7 +7,7 @@ UP_ARGS ?= --demo
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 
-.PHONY: help up demo test-deps test check audit sbom format bench bench-edge bench-intake bench-deliveries bench-sandbox bench-mail claims docs lock clean matrix fuzz drill soak chaos
+.PHONY: help up demo test-deps test check audit sbom format bench bench-edge bench-intake bench-deliveries bench-sandbox bench-mail claims docs lighthouse lock clean matrix fuzz drill soak chaos
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -71,8 +71,12 @@ bench-mail: .venv/.dev ## Measure mail in, sealed and synced, beside a bare aios
 claims: .venv/.run ## Count the claims by state: of the running instance, or of a fresh one.
 	@.venv/bin/heldtrue claims count --data-dir $(DATA_DIR)
 
-docs: .venv/.run ## Regenerate the worked examples of docs/spec.
+docs: .venv/.dev ## Regenerate the worked examples of docs/spec and the pictures of docs/images.
 	@$(PY) docs/spec/regenerate.py
+	@$(PY) tests/browser/pictures.py docs/images
+
+lighthouse: .venv/.dev ## Score every public page with Lighthouse: accessibility 100, performance at least 95.
+	@$(PY) tests/browser/measure.py
 
 lock: .venv/.run ## Resolve and pin the dependencies anew.
 	@$(PIP) install uv && sh tools/lock

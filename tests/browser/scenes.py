@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import msgspec
+
 from heldtrue.attack import Attack, Finding, Outcome, Place, held
 from heldtrue.claims.board import Board, Standing
 from heldtrue.claims.catalogue import CATALOGUE, Catalogue
-from heldtrue.claims.model import Against, Document, Run
+from heldtrue.claims.model import Against, Document, Run, State
 from heldtrue.claims.store import HeadRow
 from heldtrue.trust import document, pages
+from heldtrue.trust.asking import Ask, Finder
 from heldtrue.trust.document import Publisher, TrustDocument
 from heldtrue.trust.render import Pages
 from heldtrue.trust.site import Site
@@ -71,8 +75,8 @@ def catalogue() -> Catalogue:
     """Return the shipped catalogue with one attested claim."""
     return CATALOGUE.with_documents(
         {
-            "company.threat_model": Document(
-                title="Threat model, version 3",
+            "company.policies_in_force": Document(
+                title="Policies in force, reviewed",
                 owner="the security lead",
                 dated=date(2026, 11, 2),
                 expires=date(2027, 2, 2),
@@ -84,6 +88,18 @@ def catalogue() -> Catalogue:
 
 def busy() -> TrustDocument:
     """Return a page that has seen everything: failures past and present, an overdue check, an untrusted attack."""
+    return _build(busy_board(), head())
+
+
+def busy_standing() -> Standing:
+    """Return the verdicts of that page."""
+    board = busy_board()
+    return Standing(NOW, board.judge(NOW), head())
+
+
+@functools.cache
+def busy_board() -> Board:
+    """Return what has seen everything."""
     board = Board(catalogue())
     bad = "An update of log_entries as heldtrue_system changed 1 row; it must change none."
     for name in ATTACKS:
@@ -105,7 +121,7 @@ def busy() -> TrustDocument:
                     outcome, result = Outcome.BROKEN, bad
                 number = (40 - day) * 48 - back + 1
                 board.fold(run(name, number, when, against=Against.CONTROL, outcome=outcome, result=result))
-    return _build(board, head())
+    return board
 
 
 def first() -> TrustDocument:
@@ -116,6 +132,14 @@ def first() -> TrustDocument:
 def without_log() -> TrustDocument:
     """Return the page of an instance that has no checkpoint, with attacks paused."""
     return _build(Board(catalogue()), None, paused=True, place="scratch")
+
+
+def asked(scene: TrustDocument, ask: Ask) -> TrustDocument:
+    """Return what a reader gets who asks for less."""
+    states = {claim.id: State(claim.state) for claim in scene.claims}
+    found = {claim.id for claim in Finder(catalogue()).find(ask, states).claims}
+    claims = [claim for claim in scene.claims if claim.id in found]
+    return msgspec.structs.replace(scene, claims=claims, total=len(claims), asked=ask.asked())
 
 
 def _build(board: Board, at: HeadRow | None, *, paused: bool = False, place: str = "live") -> TrustDocument:
@@ -148,6 +172,9 @@ def claims() -> dict[str, bytes]:
     sources = {a.name: dict(ATTACKS[a.name].sources) for a in failing.attacks}
     return {
         "/trust": pages.trust_page(PAGES, scene),
+        "/trust?state=failing": pages.trust_page(PAGES, asked(scene, Ask(state="failing")), Ask(state="failing")),
+        "/trust?q=keys": pages.trust_page(PAGES, asked(scene, Ask(q="keys")), Ask(q="keys")),
+        "/trust?q=unicorns": pages.trust_page(PAGES, asked(scene, Ask(q="unicorns")), Ask(q="unicorns")),
         "/first": pages.trust_page(PAGES, first()),
         "/empty": pages.trust_page(PAGES, without_log()),
         "/claim": pages.claim_page(PAGES, scene, failing, runs, sources),

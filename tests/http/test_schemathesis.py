@@ -49,6 +49,13 @@ UNSAYABLE = {
     "POST /v1/flows": "a flow that is enabled has steps, and its endpoints and transforms are there",
     "PATCH /v1/flows/{flow_id}": "the same",
     "POST /v1/flows/{flow_id}/enable": "the same",
+    "POST /v1/registers": "a document is of its register's schema, and its dates make sense",
+    "PUT /v1/registers/{register}/{item}": "the same",
+    "GET /v1/registers/{register}": "a moment is not empty",
+    "GET /v1/registers/{register}/{item}": "the same",
+    "POST /v1/policies/adopt": "a text has no open placeholders",
+    "POST /v1/objections/{objection_id}/response": "an id is of its kind",
+    "POST /trust/sub-processors/subscribe": "an address can be in a mail",
 }
 """Operations that refuse (422) what the document allows, because JSON Schema cannot say the rule."""
 NOT_YET = {"GET /v1/audit/{leaf_id}/proof": "an entry waits for its index: 503 with Retry-After"}

@@ -95,6 +95,11 @@ ROWS: list[tuple[str, dict[str, object]]] = [
          "created_at": NOW},
     ),
     ("heldtrue.key_uses", {"key_id": 3, "last_used_at": NOW}),
+    ("heldtrue.vendor_choices", {"vendor": "cloud", "permitted": True, "decided_at": NOW}),
+    (
+        "heldtrue.objections",
+        {"objection_id": 17, "sub_processor": "cloud", "reason_sealed": b"s", "objected_at": NOW},
+    ),
     ("heldtrue.session_generations", {"generation": 1, "changed_at": NOW}),
 ]  # fmt: skip
 TABLES = ["heldtrue.organisations", "heldtrue.environments", *(name for name, _ in ROWS)]

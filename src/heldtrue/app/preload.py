@@ -23,6 +23,7 @@ from heldtrue.app.publication import known
 from heldtrue.app.services import s3_client
 from heldtrue.app.settings import Settings
 from heldtrue.app.settings_leaks import reporters
+from heldtrue.app.settings_site import theme_of
 
 LATE = (
     # what the standard library and our dependencies import in the middle of work
@@ -99,6 +100,7 @@ def everything(settings: Settings) -> int:
     reporters(settings.leaks)
     disclosing.warm(settings, datetime.now(UTC))
     known(settings)
+    theme_of(settings.site)
     return len(ours)
 
 

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
+
 from heldtrue.app.registers import KINDS
 from heldtrue.app.services import Services
 from heldtrue.app.settings import Settings
 from heldtrue.app.settings_company import company
-import functools
-from pathlib import Path
-
+from heldtrue.app.settings_site import theme_of
 from heldtrue.app.version import RELEASE
 from heldtrue.capabilities.deliveries.addresses import AllowList
 from heldtrue.claims import posture
 from heldtrue.claims.attacks import ATTACKS
 from heldtrue.claims.broken import CONTROLS
 from heldtrue.claims.catalogue import CATALOGUE, Catalogue
+from heldtrue.claims.own import Known, installed, join
+from heldtrue.claims.routes import ClaimServices
 from heldtrue.crypto.keyring import TenantKeyring
 from heldtrue.db.keystore import TxKeyRecords
 from heldtrue.http.route import Route
 from heldtrue.trust import certifications, policies, sub_processors
 from heldtrue.trust.company import CompanyServices
-from heldtrue.claims.own import Known, installed, join
-from heldtrue.claims.routes import ClaimServices
 from heldtrue.trust.document import Publisher
+from heldtrue.trust.facts import facts
 from heldtrue.trust.known import Sources
 from heldtrue.trust.render import Pages
 from heldtrue.trust.routes import Look, TrustServices
@@ -44,7 +46,7 @@ def known(settings: Settings) -> Known:
 
 
 @functools.lru_cache(maxsize=8)
-def _known(embedded: bool, posture_file: str | None, allow: tuple[str, ...], ca_file: str | None) -> Known:  # noqa: FBT001
+def _known(embedded: bool, posture_file: str | None, allow: tuple[str, ...], ca_file: str | None) -> Known:
     own = installed()
     if posture_file is not None:
         authorities = Path(ca_file) if ca_file else None
@@ -74,6 +76,7 @@ def trust_services(parts: Services) -> TrustServices:
         publisher=Publisher(origin=home.identity.origin, place="live", attacks=known(home.settings).attacks),
         paused=(home.data.run / PAUSE).exists,
         release=RELEASE,
+        facts=facts(parts.database, home.clock),
         log=home.data.log,
     )
 
@@ -81,8 +84,11 @@ def trust_services(parts: Services) -> TrustServices:
 def pages(parts: Services) -> Pages:
     """Return what renders every public page, in the company's name and look."""
     home = parts.ground.home
-    origin = home.identity.origin
-    return Pages(Site(name=origin.split("/")[0], origin=origin, url=home.settings.public_url))
+    settings, origin = home.settings, home.identity.origin
+    who, site = company(settings.company), settings.site
+    name = who.name if who.named else origin.split("/")[0]
+    url = (site.url or settings.public_url).rstrip("/")
+    return Pages(Site(name=name, origin=origin, url=url, theme=theme_of(site)))
 
 
 def sources(parts: Services) -> Sources:

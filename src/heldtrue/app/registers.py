@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from heldtrue.capabilities.agreements import kinds as agreements
+from heldtrue.capabilities.disclosure import kinds as disclosure
+from heldtrue.capabilities.evidence import policy as evidence
 from heldtrue.capabilities.questionnaires import kinds as questionnaires
 from heldtrue.capabilities.registers import kinds as registers
 from heldtrue.capabilities.registers.model import Kinds, table
-from heldtrue.capabilities.disclosure import kinds as disclosure
-from heldtrue.capabilities.evidence import policy as evidence
 
 KINDS: Kinds = table(
     registers.KINDS, agreements.KINDS, questionnaires.KINDS, disclosure.KINDS, evidence.KINDS

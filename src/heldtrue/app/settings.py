@@ -23,6 +23,7 @@ from heldtrue.app.settings_portal import Portal
 from heldtrue.app.settings_post import Post
 from heldtrue.app.settings_posture import Posture
 from heldtrue.app.settings_scanning import Scan
+from heldtrue.app.settings_site import SiteSettings
 from heldtrue.app.settings_transforms import Transforms
 from heldtrue.kernel.errors import SettingsError
 
@@ -103,6 +104,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     disclosure: Disclosure = Disclosure()
     evidence: EvidenceSettings = EvidenceSettings()
     posture: Posture = Posture()
+    site: SiteSettings = SiteSettings()
 
     def __post_init__(self) -> None:
         parse_listen(self.listen)

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import structlog
 from psycopg.conninfo import conninfo_to_dict
 
+from heldtrue.app import disclosing
 from heldtrue.app.publication import company_services
 from heldtrue.app.secret_uri import resolve_secret
-from heldtrue.app import disclosing
 from heldtrue.app.services import Services
 from heldtrue.capabilities.access.reminders import Reminder
 from heldtrue.capabilities.edge.lessors import forget_full

@@ -11,7 +11,7 @@ from heldtrue.app import disclosing
 from heldtrue.app.boot import Ground
 from heldtrue.app.health import Health
 from heldtrue.app.metrics import WebMetrics
-from heldtrue.app.publication import company_pages, pages, sources, trust_services, claim_services
+from heldtrue.app.publication import claim_services, company_pages, pages, sources, trust_services
 from heldtrue.app.registers import KINDS
 from heldtrue.app.services import Services, services
 from heldtrue.app.settings_company import company
@@ -64,11 +64,11 @@ from heldtrue.http.limits import Limits, Rate
 from heldtrue.http.ports import Ports
 from heldtrue.http.refusals import RefusedSummary
 from heldtrue.http.route import Route
+from heldtrue.trust.disclosure import DisclosureServices
+from heldtrue.trust.disclosure import routes as disclosure_routes
 from heldtrue.trust.known import facts as known_facts
 from heldtrue.trust.legal import routes as legal_pages
 from heldtrue.trust.questionnaire import routes as questionnaire_pages
-from heldtrue.trust.disclosure import DisclosureServices
-from heldtrue.trust.disclosure import routes as disclosure_routes
 from heldtrue.trust.routes import routes as trust_routes
 from heldtrue.trust.well_known import routes as well_known_routes
 
@@ -122,12 +122,12 @@ def table(parts: Services) -> list[Route]:
         *upstream_routes(parts.ground.home.platform),
         *probe_routes(ProbeServices(signers=parts.signers, origin=parts.ground.home.identity.origin)),
         *register_routes(KINDS),
+        *claim_routes(claim_services(parts)),
         *company_routes(company(settings.company)),
         *report_routes(disclosure.office),
         *EVIDENCE,
         *disclosure_routes(disclosure, pages(parts)),
         *well_known_routes(disclosure),
-        *claim_routes(claim_services(parts)),
         *trust_routes(trust_services(parts), pages(parts)),
         *agreement_routes(parts.database),
         *questionnaire_routes(lambda: known_facts(known)[0], settings.public_url),

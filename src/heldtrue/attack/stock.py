@@ -168,15 +168,16 @@ def _json(value: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
     return json.dumps(value).encode(), {"content-type": "application/json"}
 
 
+ATTESTED = "company.vendor_certificates"
+"""A claim that only a document can stand behind."""
+YEAR = datetime.now(UTC).year
 _CONTACT: dict[str, Any] = {
     "register": "contacts",
     "item": "probe",
     "document": {"about": "probe", "role": "probe", "mail": "probe@example.invalid"},
 }
-ATTESTED = "company.vendor_certificates"
 """A claim that only a document can stand behind."""
 VECTOR = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
-YEAR = datetime.now(UTC).year
 _JUST_ASK: tuple[bytes | None, dict[str, str]] = (None, {})
 SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "GET /v1/self": _JUST_ASK,
@@ -263,6 +264,20 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "GET /v1/post/{mail_id}": _JUST_ASK,
     "POST /v1/post/{mail_id}/retry": _JUST_ASK,
     "POST /v1/post/test": _json({"to": "probe@example.invalid"}),
+    "POST /v1/attestations": _json(
+        {
+            "claim": ATTESTED,
+            "title": "Probe",
+            "owner": "nobody",
+            "dated": f"{YEAR - 1}-01-01",
+            "expires": f"{YEAR + 1}-12-31",
+            "sha256": "0" * 64,
+        }
+    ),
+    "GET /v1/attestations": _JUST_ASK,
+    "POST /v1/attestations/withdrawals": _json({"claim": ATTESTED}),
+    "POST /v1/annotations": _json({"attack": "transport.old_tls", "text": "Probe."}),
+    "GET /v1/annotations": _JUST_ASK,
     "GET /v1/registers": _JUST_ASK,
     "POST /v1/registers": _json({"entries": [_CONTACT], "dry_run": True}),
     "GET /v1/registers/{register}": _JUST_ASK,
@@ -290,20 +305,6 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "PUT /v1/questionnaires/{questionnaire_id}/answers/{number}": _json({"confirmed_by": "probe"}),
     "GET /v1/questionnaires/{questionnaire_id}/file": _JUST_ASK,
     "DELETE /v1/questionnaires/{questionnaire_id}": _JUST_ASK,
-    "POST /v1/attestations": _json(
-        {
-            "claim": ATTESTED,
-            "title": "Probe",
-            "owner": "nobody",
-            "dated": f"{YEAR - 1}-01-01",
-            "expires": f"{YEAR + 1}-12-31",
-            "sha256": "0" * 64,
-        }
-    ),
-    "GET /v1/attestations": _JUST_ASK,
-    "POST /v1/attestations/withdrawals": _json({"claim": ATTESTED}),
-    "POST /v1/annotations": _json({"attack": "transport.old_tls", "text": "Probe."}),
-    "GET /v1/annotations": _JUST_ASK,
     "GET /v1/reports": _JUST_ASK,
     "GET /v1/reports/{report_id}": _JUST_ASK,
     "POST /v1/reports/{report_id}/acknowledge": _JUST_ASK,

@@ -17,6 +17,7 @@ from heldtrue.claims.model import Annotation, Claim, Episode, Run, State
 from heldtrue.claims.verdict import AttackStanding, Verdict
 
 VERSION = 1
+TROUBLE = (State.FAILING, State.STALE)
 
 
 class RunView(msgspec.Struct, kw_only=True):
@@ -145,8 +146,19 @@ class CheckpointView(msgspec.Struct, kw_only=True):
     """As it was signed, with its signatures."""
 
 
+class TroubleView(msgspec.Struct, kw_only=True):
+    """A claim that does not hold or was not checked in time: on top, whatever is asked for."""
+
+    id: str
+    sentence: str
+    state: str
+    since: str | None
+    reason: str
+    page: str
+
+
 class TrustDocument(msgspec.Struct, kw_only=True):
-    """Everything that the trust page says."""
+    """Everything that the trust page says; with many claims, one page of it."""
 
     v: int
     origin: str
@@ -157,6 +169,22 @@ class TrustDocument(msgspec.Struct, kw_only=True):
     tally: dict[str, int]
     groups: list[GroupView]
     claims: list[ClaimView]
+    total: int
+    """How many claims were asked for: `claims` are one page of them."""
+    page: int = 1
+    pages: int = 1
+    next: str | None = None
+    """The next page of this document."""
+    asked: dict[str, str] = {}
+    """What was asked for, when not everything."""
+    attacked: int = 0
+    """How many of all claims have attacks."""
+    everything: int = 0
+    """How many claims there are."""
+    troubled: list[TroubleView] = []
+    """The first failing claims, then the first overdue ones."""
+    problems: list[str] = []
+    """What the database has otherwise than it was published; what was published counts."""
 
     def of(self, group: GroupView) -> list[ClaimView]:
         """Return the claims under a heading."""
@@ -173,9 +201,34 @@ class Publisher:
     attacks: Mapping[str, Attack]
 
 
-def build(catalogue: Catalogue, standing: Standing, publisher: Publisher, *, paused: bool) -> TrustDocument:
-    """Return the trust document of one moment."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """What a page of a trust document is a page of."""
+
+    total: int
+    page: int
+    pages: int
+    next: str | None
+    asked: Mapping[str, str]
+    tally: Mapping[State, int]
+    """Of all claims."""
+    troubled: Sequence[Verdict]
+
+
+def whole(standing: Standing) -> Window:
+    """Return the window that shows everything that stands."""
+    count = len(standing.verdicts)
+    tally = {state: sum(verdict.state is state for verdict in standing.verdicts) for state in State}
+    worst = [verdict for state in TROUBLE for verdict in standing.verdicts if verdict.state is state]
+    return Window(total=count, page=1, pages=1, next=None, asked={}, tally=tally, troubled=worst)
+
+
+def build(
+    catalogue: Catalogue, standing: Standing, publisher: Publisher, *, paused: bool, window: Window | None = None
+) -> TrustDocument:
+    """Return the trust document of one moment: of all claims, or of one *window* on them."""
     views = [claim_view(verdict, publisher.attacks) for verdict in standing.verdicts]
+    window = window or whole(standing)
     head = standing.head
     return TrustDocument(
         v=VERSION,
@@ -192,7 +245,7 @@ def build(catalogue: Catalogue, standing: Standing, publisher: Publisher, *, pau
             signed_at=stamp(head.signed_at),
             note=head.note,
         ),
-        tally={str(state): sum(view.state == state for view in views) for state in State},
+        tally={str(state): window.tally[state] for state in State},
         groups=[
             GroupView(
                 name=group.name,
@@ -204,6 +257,27 @@ def build(catalogue: Catalogue, standing: Standing, publisher: Publisher, *, pau
             for group in catalogue.groups
         ],
         claims=views,
+        total=window.total,
+        page=window.page,
+        pages=window.pages,
+        next=window.next,
+        asked=dict(window.asked),
+        attacked=sum(bool(claim.attacks) for claim in catalogue.claims),
+        everything=len(catalogue.claims),
+        troubled=[_trouble_view(verdict) for verdict in window.troubled],
+        problems=list(standing.problems),
+    )
+
+
+def _trouble_view(verdict: Verdict) -> TroubleView:
+    claim = verdict.claim
+    return TroubleView(
+        id=claim.id,
+        sentence=claim.sentence,
+        state=str(verdict.state),
+        since=_stamp(verdict.since),
+        reason=verdict.reason,
+        page=f"/trust/claims/{claim.id}",
     )
 
 

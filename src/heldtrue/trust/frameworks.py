@@ -139,8 +139,7 @@ def promised(standing: Standing, origin: str) -> PromisedDocument:
         origin=origin,
         at=stamp(standing.at),
         promised=[
-            PromisedView(id=v.claim.id, rows=list(v.claim.rows), sentence=v.claim.sentence, why=v.reason)
-            for v in found
+            PromisedView(id=v.claim.id, rows=list(v.claim.rows), sentence=v.claim.sentence, why=v.reason) for v in found
         ],
         rows_without_proof=sorted(rows - proven, key=frameworks.order),
     )

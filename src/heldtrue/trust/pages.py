@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
+from heldtrue.claims.frameworks import FRAMEWORKS
 from heldtrue.trust import nav
+from heldtrue.trust.asking import Ask
 from heldtrue.trust.document import ClaimView, RunView, TrustDocument
 from heldtrue.trust.render import Pages
 
 HISTORY_SHOWN = 30
 """Days in the bar beside a sentence; the claim's own page shows all."""
 FAILURES_SHOWN = 12
+EVERYTHING = Ask()
 
 
-def trust_page(pages: Pages, document: TrustDocument) -> bytes:
-    """Return the overview."""
+def trust_page(pages: Pages, document: TrustDocument, ask: Ask = EVERYTHING) -> bytes:
+    """Return the overview, or the page of it that *ask* means."""
     claims = document.claims
     past = [(claim, failure) for claim in claims for failure in claim.failures if failure.ended_at]
     past.sort(key=lambda pair: pair[1].started_at, reverse=True)
     return pages.render(
         nav.OVERVIEW.template,
         at=nav.OVERVIEW.path,
-        twin="/trust.json",
+        twin=ask.link("/trust.json", document.page),
         doc=document,
-        failing=[claim for claim in claims if claim.state == "failing"],
-        attacked=[claim for claim in claims if claim.attacks],
+        ask=ask,
+        frameworks=FRAMEWORKS,
+        groups=[(group, document.of(group)) for group in document.groups],
         past=past[:FAILURES_SHOWN],
         past_count=len(past),
         shown=HISTORY_SHOWN,

@@ -15,23 +15,31 @@ from heldtrue.capabilities.ledger import proofs
 from heldtrue.claims import store
 from heldtrue.claims.board import Board, Standing
 from heldtrue.claims.catalogue import ROWS, Catalogue
-from heldtrue.claims.overview import Overview, overview
+from heldtrue.claims.overview import screen
+from heldtrue.claims.store import HeadRow
 from heldtrue.claims.tally import Choice
-from heldtrue.claims.verdict import AttackStanding
+from heldtrue.claims.verdict import AttackStanding, Verdict
 from heldtrue.db.tx import Database
 from heldtrue.http.exchange import Page
 from heldtrue.http.route import CacheClass, Realm, Route
 from heldtrue.kernel.clock import Clock
 from heldtrue.kernel.errors import NotFoundError
 from heldtrue.kernel.ids import LeafId
-from heldtrue.trust import frameworks
+from heldtrue.trust import frameworks, questions, verify
 from heldtrue.trust import pages as views
-from heldtrue.trust.document import ClaimView, Publisher, RunView, TrustDocument, build, run_view
+from heldtrue.trust.asking import Ask, Finder
+from heldtrue.trust.changes import routes as changes_routes
+from heldtrue.trust.document import ClaimView, Publisher, RunView, TrustDocument, Window, build, run_view
+from heldtrue.trust.facts import Facts, no_facts
+from heldtrue.trust.following import Follower
 from heldtrue.trust.render import Pages
 from heldtrue.trust.serving import HTML, page, shown, twin
 
 FRESH = timedelta(seconds=1)
 """How long one look at the results serves everybody who asks."""
+KEPT = 64
+"""Questions whose answers are kept as long."""
+ALL = Ask()
 
 
 class NoSuchEvidenceError(NotFoundError):
@@ -78,6 +86,8 @@ class TrustServices:
     paused: Callable[[], bool]
     release: str = "0"
     """The running version."""
+    facts: Facts = no_facts
+    """What the registers say, for the page of questions."""
     log: Path | None = None
     """Directory of the published log, against which everything that is shown is compared."""
 
@@ -88,62 +98,107 @@ class Look:
     def __init__(self, services: TrustServices) -> None:
         self._services = services
         self.board = Board(services.catalogue, services.log)
+        self._finder = Finder(services.catalogue)
         self._lock = threading.Lock()
-        self._last: tuple[Standing, TrustDocument] | None = None
+        self._kept: dict[Ask, TrustDocument] = {}
+        self._read_at: datetime | None = None
 
-    def now(self) -> tuple[Standing, TrustDocument]:
-        """Return verdicts and document; raise `UnavailableError` when the database is away."""
+    def now(self, ask: Ask = ALL) -> TrustDocument:
+        """Return the document that *ask* means; raise `UnavailableError` when the database is away."""
         now = self._services.clock.now()
         with self._lock:
-            if self._last is None or not timedelta() <= now - self._last[0].at < FRESH:
-                self._last = self._look(now)
-            return self._last
+            if self._read_at is None or not timedelta() <= now - self._read_at < FRESH or len(self._kept) > KEPT:
+                self._kept, self._read_at = {}, now
+            if ask not in self._kept:
+                self._kept[ask] = self._document(ask, now)
+            return self._kept[ask]
 
-    def runs(self, standing: Standing, attack: AttackStanding) -> list[RunView]:
+    def one(self, claim_id: str) -> tuple[TrustDocument, Verdict]:
+        """Return one claim's verdict, and the document that its page rests on; raise `NotFoundError`."""
+        services = self._services
+        claim = next((known for known in services.catalogue.claims if known.id == claim_id), None)
+        if claim is None:
+            raise NotFoundError("There is no claim of that name. The overview has them all.")
+        now = services.clock.now()
+        with self._lock:
+            with services.database.system() as tx:
+                head = self.board.read(tx)
+            (verdict,) = self.board.verdicts([self.board.memory.claim(claim)], now)
+        standing = Standing(now, (verdict,), head, self.board.problems)
+        return build(services.catalogue, standing, services.publisher, paused=services.paused()), verdict
+
+    def standing(self) -> Standing:
+        """Return where every claim stands."""
+        now = self._services.clock.now()
+        with self._lock, self._services.database.system() as tx:
+            return self.board.refresh(tx, now)
+
+    def by_row(self) -> tuple[TrustDocument, list[tuple[str, list[ClaimView]]]]:
+        """Return the claims of each row, rows in order; the operator's own have none of them."""
+        services, now = self._services, self._services.clock.now()
+        with self._lock:
+            with services.database.system() as tx:
+                head = self.board.read(tx)
+            known = [self.board.memory.claim(claim) for claim in services.catalogue.claims if not claim.own]
+            standing = Standing(now, self.board.verdicts(known, now), head, self.board.problems)
+        document = build(services.catalogue, standing, services.publisher, paused=services.paused())
+        return document, by_row(document)
+
+    def runs(self, attack: AttackStanding, head: HeadRow | None) -> list[RunView]:
         """Return the newest runs of an attack, newest first, as the log has them."""
-        if standing.head is None:
+        if head is None:
             return []
         with self._services.database.system() as tx:
-            return [run_view(run) for run in self.board.runs(tx, attack.recent, standing.head)]
+            return [run_view(run) for run in self.board.runs(tx, attack.recent, head)]
 
-    def screen(self, choice: Choice) -> Overview:
-        """Return one screen; its cost grows with what is shown, not with history."""
+    def head(self) -> HeadRow | None:
+        """Return the checkpoint that everything rests on."""
         with self._lock, self._services.database.system() as tx:
-            return overview(self.board, tx, self._services.clock.now(), choice)
+            return self.board.read(tx)
 
-    def _look(self, now: datetime) -> tuple[Standing, TrustDocument]:
-        services = self._services
+    def _document(self, ask: Ask, now: datetime) -> TrustDocument:
+        services, board = self._services, self.board
         with services.database.system() as tx:
-            standing = self.board.refresh(tx, now)
-        return standing, build(services.catalogue, standing, services.publisher, paused=services.paused())
+            head = board.read(tx)
+        seen = screen(board, head, now, Choice(size=1))
+        found = self._finder.find(ask, board.tallies.states())
+        claims = [board.memory.claim(claim) for claim in found.claims]
+        window = Window(
+            total=found.total,
+            page=found.page,
+            pages=found.pages,
+            next=ask.link("/trust.json", found.page + 1) if found.page < found.pages else None,
+            asked=ask.asked(),
+            tally=seen.tally,
+            troubled=seen.troubled.verdicts,
+        )
+        standing = Standing(now, board.verdicts(claims, now), head, board.problems)
+        return build(services.catalogue, standing, services.publisher, paused=services.paused(), window=window)
 
 
 def routes(services: TrustServices, pages: Pages) -> list[Route]:
     """Return the table of routes; all of them are for everybody."""
     look = Look(services)
 
-    def trust() -> Page:
-        return shown(pages, "/trust", lambda: views.trust_page(pages, look.now()[1]))
+    def trust(asked: Ask = ALL) -> Page:
+        return shown(pages, "/trust", lambda: views.trust_page(pages, look.now(asked), asked))
 
-    def trust_json() -> TrustDocument:
-        return look.now()[1]
+    def trust_json(asked: Ask = ALL) -> TrustDocument:
+        return look.now(asked)
 
     def claim(asked: ClaimPath) -> Page:
         return shown(pages, "/trust", lambda: _claim(asked.claim_id))
 
     def _claim(claim_id: str) -> bytes:
-        standing, document = look.now()
-        view = next((found for found in document.claims if found.id == claim_id), None)
-        verdict = next((found for found in standing.verdicts if found.claim.id == claim_id), None)
-        if view is None or verdict is None:
-            raise NotFoundError("There is no claim of that name. The overview has them all.")
-        runs = {attack.attack: look.runs(standing, attack) for attack in verdict.attacks}
+        document, verdict = look.one(claim_id)
+        head = look.head()
+        runs = {attack.attack: look.runs(attack, head) for attack in verdict.attacks}
         known = services.publisher.attacks
         sources = {name: dict(known[name].sources) for name in verdict.claim.attacks}
-        return views.claim_page(pages, document, view, runs, sources)
+        return views.claim_page(pages, document, document.claims[0], runs, sources)
 
     def index() -> Page:
-        return shown(pages, "/trust", lambda: views.index_page(pages, look.now()[1], by_row(look.now()[1])))
+        return shown(pages, "/trust", lambda: views.index_page(pages, *look.by_row()))
 
     def evidence(asked: EvidencePath) -> EvidenceFile:
         digits, _, suffix = asked.file.partition(".")
@@ -163,8 +218,8 @@ def routes(services: TrustServices, pages: Pages) -> list[Route]:
 
     return [
         page("/", _to_trust, "Where readers begin"),
-        page("/trust", trust, "What is promised, and what came of trying to break it"),
-        twin("/trust.json", trust_json, "The same as JSON", TrustDocument),
+        page("/trust", trust, "What is promised, and what came of trying to break it", takes=Ask),
+        twin("/trust.json", trust_json, "The same as JSON", TrustDocument, takes=Ask),
         page("/trust/index", index, "From a row to its claims, their attacks and states"),
         page("/trust/claims/{claim_id}", claim, "A claim with its whole history", takes=ClaimPath),
         twin(
@@ -184,7 +239,10 @@ def routes(services: TrustServices, pages: Pages) -> list[Route]:
             produces="application/octet-stream",
             tags=("trust",),
         ),
-        *frameworks.routes(lambda: look.now()[0], pages, services.release),
+        *changes_routes(Follower(services.database, services.log), services.clock, pages),
+        *questions.routes(look.standing, services.facts, pages),
+        *verify.routes(pages),
+        *frameworks.routes(look.standing, pages, services.release),
     ]
 
 

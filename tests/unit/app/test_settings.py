@@ -9,6 +9,7 @@ import pytest
 from heldtrue.app import settings
 from heldtrue.app.secret_uri import resolve_secret
 from heldtrue.app.settings import Settings, load, parse_listen
+from heldtrue.app.settings_company import CompanySettings, company
 from heldtrue.kernel.errors import SettingsError
 
 
@@ -114,6 +115,24 @@ def test_a_secret_comes_from_a_private_file_or_the_environment(tmp_path: Path, m
         resolve_secret("env:NO_SUCH_DSN")
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("name", " "), ("country", "Germany"), ("country", "de"), ("timezone", "Mars/Olympus"), ("timezone", "../etc"),
+        ("website", "http://example.com"), ("security_mail", "nobody"), ("privacy_mail", "a b@example.com"),
+    ],
+)  # fmt: skip
+def test_a_company_that_cannot_be_is_refused(setting: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"company.{setting}"):
+        load(None, {f"company.{setting}": value})
+
+
+def test_without_settings_the_company_says_that_nobody_named_it() -> None:
+    unnamed, named = load(None, {}), load(None, {"company.name": "Example", "company.country": "DE"})
+    assert (company(unnamed.company).named, "set [company]" in company(unnamed.company).name) == (False, True)
+    assert (company(named.company).named, company(named.company).legal_name) == (True, "Example")
+
+
 def test_every_setting_is_in_the_operators_guide() -> None:
     guide = (Path(__file__).parents[3] / "docs/guides/operator.md").read_text()
     names = [*Settings.__struct_fields__]
@@ -122,5 +141,6 @@ def test_every_setting_is_in_the_operators_guide() -> None:
         settings.Scan, settings.Transforms,
     ):  # fmt: skip
         names += [f"{section.__name__.lower()}.{name}" for name in section.__struct_fields__]
-    sections = {"limits", "destinations", "objects", "edge", "leaks", "mail", "portal", "scan", "transforms"}
+    names += [f"company.{name}" for name in CompanySettings.__struct_fields__]
+    sections = {"company", "limits", "destinations", "objects", "edge", "leaks", "mail", "portal", "scan", "transforms"}
     assert {name for name in names if f"`{name}`" not in guide} == sections

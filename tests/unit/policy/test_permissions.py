@@ -39,6 +39,8 @@ probe.record          operator
 receipt.read          admin reader
 report.read           operator
 report.write          operator
+register.read         operator
+register.write        operator
 self.read             admin operator reader sender
 session.mint          admin
 session.revoke        admin
@@ -47,6 +49,8 @@ terms.read            admin reader
 transform.read        admin reader
 transform.write       admin
 upstream.key.manage   operator
+vendor.choose         admin
+vendor.read           admin reader
 """
 
 

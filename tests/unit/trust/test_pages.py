@@ -98,7 +98,7 @@ def test_the_json_is_one_document_with_every_claim() -> None:
 
 def test_what_fails_stands_on_top_open_and_with_its_duration() -> None:
     page = pages.trust_page(PAGES, a_document()).decode()
-    top, _, rest = page.partition('<fieldset class="filter">')
+    top, _, rest = page.partition('role="search"')
     assert "Nothing that entered the log can be changed" in top
     assert "failing for 60\N{NO-BREAK SPACE}s" in top
     assert re.search(r'data-claim="audit\.append_only" data-state="failing">\s*<details open>', rest)

@@ -19,6 +19,7 @@ from heldtrue.app.cli.edge import edge
 from heldtrue.app.cli.endpoints import endpoints
 from heldtrue.app.cli.entries import registers
 from heldtrue.app.cli.evidence import evidence, findings, gate
+from heldtrue.app.cli.lint import lint
 from heldtrue.app.cli.log import log
 from heldtrue.app.cli.mail import addresses, mail
 from heldtrue.app.cli.payloads import payloads
@@ -44,6 +45,7 @@ command(cli, "restore")(restore)
 command(cli, "probe")(probe)
 command(cli, "ports")(ports)
 command(cli, "gate")(gate)
+command(cli, "lint")(lint)
 for name, group in (
     ("orgs", orgs),
     ("keys", keys),

@@ -29,7 +29,8 @@ _WIDER: tuple[tuple[str, dict[str, Any]], ...] = (
 
 def a_vendor(*, active: bool, optional: bool = False, **terms: Any) -> SubProcessor:
     """Return a sub-processor that does not exist."""
-    said = {"purpose": "probing", "location": ["DE"], "transfer_basis": Basis.NONE, "data": ["names"], **terms}
+    said: dict[str, Any] = {"purpose": "probing", "location": ["DE"], "transfer_basis": Basis.NONE, "data": ["names"]}
+    said.update(terms)
     return SubProcessor(
         name="Probe vendor", address="nowhere", contact="probe@example.invalid", hosts=[HOST],
         state=subprocessors.State.ACTIVE if active else subprocessors.State.ANNOUNCED,

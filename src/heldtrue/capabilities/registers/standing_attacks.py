@@ -60,8 +60,8 @@ def flattering_status(arena: Arena) -> Finding:
 
 
 def _certification(today: date, **members: Any) -> Certification:
-    given = {"standard": "Probe", "scope": "x", "owner": "x", "stated_on": today, "review_by": today + 90 * DAY}
-    return Certification(**{**given, **members})
+    given: dict[str, Any] = {"standard": "Probe", "scope": "x", "owner": "x", **members}
+    return Certification(**given, stated_on=today, review_by=today + 90 * DAY)
 
 
 def _recorded(op: SystemOperation, document: Certification) -> bool:

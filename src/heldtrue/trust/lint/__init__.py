@@ -1,0 +1,1 @@
+"""The linter of security pages: what a page says, held against itself, the calendar and what can be proven."""
