@@ -171,6 +171,24 @@ class MailId(Id):
     prefix = "mail"
 
 
+class AskId(Id):
+    """Something that a reader asked the operator for: a document, or an answer."""
+
+    prefix = "ask"
+
+
+class GrantId(Id):
+    """A reader's leave to fetch one document for a while."""
+
+    prefix = "grt"
+
+
+class DownloadId(Id):
+    """One copy of a document that was handed out; it stands on each of its pages."""
+
+    prefix = "dld"
+
+
 class CryptoKeyId(Id):
     """A key of the keystore: tenant key, object key or signing key."""
 

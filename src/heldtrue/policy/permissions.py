@@ -39,6 +39,8 @@ class Permission(StrEnum):
     ADDRESS_WRITE = "address.write"
     ADDRESS_READ = "address.read"
     POST_MANAGE = "post.manage"
+    DOCUMENT_MANAGE = "document.manage"
+    REQUEST_MANAGE = "request.manage"
     REGISTER_READ = "register.read"
     REGISTER_WRITE = "register.write"
 
@@ -79,6 +81,8 @@ GRANTS: dict[Role, frozenset[Permission]] = {
             Permission.UPSTREAM_KEY_MANAGE,
             Permission.PROBE_RECORD,
             Permission.POST_MANAGE,
+            Permission.DOCUMENT_MANAGE,
+            Permission.REQUEST_MANAGE,
             Permission.REGISTER_READ,
             Permission.REGISTER_WRITE,
         }

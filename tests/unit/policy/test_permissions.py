@@ -14,6 +14,7 @@ audit.read            admin
 claim.run             operator
 delivery.read         admin reader
 delivery.replay       admin
+document.manage       operator
 endpoint.read         admin reader
 endpoint.write        admin
 environment.create    operator
@@ -32,6 +33,7 @@ payload.send          admin publishable sender
 post.manage           operator
 probe.record          operator
 receipt.read          admin reader
+request.manage        operator
 self.read             admin operator reader sender
 session.mint          admin
 session.revoke        admin
