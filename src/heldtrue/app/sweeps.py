@@ -13,6 +13,7 @@ from heldtrue.capabilities.edge.reading import prune as prune_changes
 from heldtrue.capabilities.intake.actions import sweep as sweep_objects
 from heldtrue.capabilities.keystore.actions import rotate_due
 from heldtrue.capabilities.post.actions import forget as forget_mails
+from heldtrue.capabilities.room.keeping import forget as forget_readers
 
 EVERY = timedelta(hours=1)
 REMEMBERED = timedelta(hours=24)
@@ -30,7 +31,7 @@ def sweep(services: Services, now: datetime) -> dict[str, int]:
     with services.database.system() as tx:
         pruned = prune_changes(tx)
     with services.database.system() as tx:
-        mails = forget_mails(tx, now)
+        mails, readers = forget_mails(tx, now), forget_readers(tx, now)
     removed = sweep_objects(services.database, services.objects, now)
     reminder = Reminder(services.database, services.ground.home.platform, services.cache, services.entropy)
     done = {
@@ -39,6 +40,7 @@ def sweep(services: Services, now: datetime) -> dict[str, int]:
         "changes_pruned": pruned,
         "limits_forgotten": forget_full(services.database),
         "mails_forgotten": mails,
+        "readers_forgotten": readers,
         "orphans_removed": removed,
         "reminders": reminder.remind(now),
     }

@@ -10,9 +10,11 @@ from functools import partial
 from heldtrue.app.boot import Ground
 from heldtrue.app.health import Health
 from heldtrue.app.metrics import WebMetrics
+from heldtrue.app.operations import operations
 from heldtrue.app.publication import pages, trust_services
 from heldtrue.app.registers import KINDS
 from heldtrue.app.services import Services, services
+from heldtrue.app.settings_company import company
 from heldtrue.app.settings_leaks import reporters
 from heldtrue.app.settings_mail import mail_domain
 from heldtrue.app.settings_scanning import scanner
@@ -47,6 +49,9 @@ from heldtrue.capabilities.receipts import actions as receipts
 from heldtrue.capabilities.receipts.routes import ReceiptServices
 from heldtrue.capabilities.receipts.routes import routes as receipt_routes
 from heldtrue.capabilities.registers.routes import routes as register_routes
+from heldtrue.capabilities.room import asks as room_asks
+from heldtrue.capabilities.room.routes import routes as room_routes
+from heldtrue.capabilities.room.services import RoomServices
 from heldtrue.capabilities.tenants.routes import ROUTES as TENANTS
 from heldtrue.capabilities.transforms import run_actions as runs
 from heldtrue.capabilities.transforms.routes import ROUTES as FLOWS
@@ -55,6 +60,7 @@ from heldtrue.http.limits import Limits, Rate
 from heldtrue.http.ports import Ports
 from heldtrue.http.refusals import RefusedSummary
 from heldtrue.http.route import Route
+from heldtrue.trust.documents import routes as document_pages
 from heldtrue.trust.routes import routes as trust_routes
 
 
@@ -99,6 +105,8 @@ def table(parts: Services) -> list[Route]:
         *mail_routes(MailRoutes(domain=mail_domain(settings.mail))),
         *PROMISES,
         *post_routes(sends=parts.ground.home.smarthost is not None),
+        *room_routes(room_services(parts)),
+        *document_pages(room_services(parts), pages(parts)),
         *portal_routes(settings.portal.embed_origins),
         *ledger_routes(parts.ground.home.data.log),
         *keystore_routes(parts.database, parts.ground.home.clock),
@@ -107,6 +115,17 @@ def table(parts: Services) -> list[Route]:
         *register_routes(KINDS),
         *trust_routes(trust_services(parts), pages(parts)),
     ]
+
+
+def room_services(parts: Services) -> RoomServices:
+    """Return what the document room stands on."""
+    settings = parts.ground.home.settings
+    return RoomServices(
+        objects=parts.objects,
+        company=company(settings.company),
+        url=settings.public_url,
+        strangers=operations(parts, "public"),
+    )
 
 
 def gatekeeper(parts: Services) -> Gatekeeper:
@@ -171,6 +190,7 @@ def facts(parts: Services) -> Mapping[str, tuple[str, float]]:
         runs_waiting = tx.value("SELECT count(*) FROM heldtrue.runs WHERE state IN ('queued', 'running')")
         runs_failed = tx.value("SELECT count(*) FROM heldtrue.runs WHERE state = 'failed'")
         mails = post.standing(tx)
+        asked = room_asks.standing(tx, now)
         unlogged = tx.value("SELECT count(*) FROM heldtrue.log_pending")
         oldest = tx.value("SELECT min(created_at) FROM heldtrue.log_pending")
         size = tx.value("SELECT max(size) FROM heldtrue.log_checkpoints")
@@ -189,6 +209,8 @@ def facts(parts: Services) -> Mapping[str, tuple[str, float]]:
             (now - mails.oldest).total_seconds() if mails.oldest else 0,
         ),
         "post_sends": ("1 where a server is set that takes our mail.", int(parts.ground.home.smarthost is not None)),
+        "requests_open": ("Requests for documents and questions that wait for an answer.", asked.open),
+        "requests_overdue": ("Those of them that wait beyond their business day.", asked.overdue),
         "log_entries_waiting": ("Entries that have no index yet.", unlogged),
         "log_oldest_waiting_seconds": ("Age of the oldest of them.", (now - oldest).total_seconds() if oldest else 0),
         "log_size": ("Entries under the newest checkpoint.", size or 0),

@@ -15,6 +15,8 @@ from heldtrue.crypto.digest import sha256
 from heldtrue.kernel.errors import BadInputError, ConflictError
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,58}[a-z0-9])?")
+RESERVED = frozenset({"procurement", "legal"})
+"""What the form of the page says for a question about no document."""
 AGREEMENT = "standard"
 """The item of the agreement that readers accept."""
 
@@ -69,7 +71,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 def judge_name(name: str) -> str:
     """Return *name* when it can be a document's; raise `DocumentNameError`."""
-    if not NAME.fullmatch(name):
+    if not NAME.fullmatch(name) or name in RESERVED:
         raise DocumentNameError(f"{name[:80]!r} cannot be the name of a document.")
     return name
 
@@ -81,11 +83,10 @@ def _judge_document(change: Change[Document]) -> None:
     if not one_line(change.document.title):
         raise DocumentTextError
     before = change.before
-    if before is not None and change.document.version < before.document.version:
+    if before is None or change.document.version > before.document.version:
+        return
+    if change.document.file() != before.document.file():
         raise FileMismatchError
-    if before is not None and change.document.version == before.document.version:
-        if change.document.file() != before.document.file():
-            raise FileMismatchError
 
 
 def _judge_agreement(change: Change[Agreement]) -> None:
@@ -93,9 +94,7 @@ def _judge_agreement(change: Change[Agreement]) -> None:
         raise DocumentTextError
 
 
-DOCUMENTS: Kind[Document] = Kind(
-    name="documents", title="Documents", type=Document, public=True, guard=_judge_document
-)
+DOCUMENTS: Kind[Document] = Kind(name="documents", title="Documents", type=Document, public=True, guard=_judge_document)
 AGREEMENTS: Kind[Agreement] = Kind(
     name="agreements-nda", title="Non-disclosure agreement", type=Agreement, public=True, guard=_judge_agreement
 )

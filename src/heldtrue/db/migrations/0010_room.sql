@@ -114,3 +114,10 @@ GRANT SELECT, INSERT ON heldtrue.room_files, heldtrue.room_requests, heldtrue.ro
 GRANT UPDATE (body_sealed, body_object) ON heldtrue.room_files TO heldtrue_system;      -- withdrawn: to NULL
 GRANT UPDATE (state, asker_sealed, decision_sealed, decided_at) ON heldtrue.room_requests TO heldtrue_system;
 GRANT UPDATE (reader_sealed, reason_sealed, revoked_at, refusals) ON heldtrue.room_grants TO heldtrue_system;
+
+-- The operator's documents are erased like payloads are: by destroying their keys. Nobody else's, which the grant alone
+-- would allow.
+GRANT UPDATE (state, wrapped, destroyed_at) ON keystore.object_keys TO heldtrue_system;
+CREATE POLICY the_operators_own ON keystore.object_keys AS RESTRICTIVE FOR UPDATE TO heldtrue_system
+  USING (tenant_id = (SELECT o.tenant_id FROM heldtrue.organisations o WHERE o.kind = 'operator'))
+  WITH CHECK (tenant_id = (SELECT o.tenant_id FROM heldtrue.organisations o WHERE o.kind = 'operator'));
