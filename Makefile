@@ -68,8 +68,8 @@ bench-sandbox: .venv/.dev test-deps ## Measure isolated executions beside bubble
 bench-mail: .venv/.dev ## Measure mail in, sealed and synced, beside a bare aiosmtpd (about a minute).
 	@$(PY) -m bench mail
 
-claims: .venv/.run ## Count the claims by state, from the running instance.
-	@.venv/bin/heldtrue claims index --data-dir $(DATA_DIR)
+claims: .venv/.run ## Count the claims by state: of the running instance, or of a fresh one.
+	@.venv/bin/heldtrue claims count --data-dir $(DATA_DIR)
 
 docs: .venv/.run ## Regenerate the worked examples of docs/spec.
 	@$(PY) docs/spec/regenerate.py

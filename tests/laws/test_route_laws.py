@@ -52,7 +52,12 @@ OPEN = {
     "GET /trust.json": "the trust page, for machines",
     "GET /trust/claims/{claim_id}": "a claim's history",
     "GET /trust/evidence/{attack}/{file}": "a piece of evidence, with its proof",
+    "GET /trust/frameworks": "from criteria to claims",
+    "GET /trust/frameworks.json": "from criteria to claims, for machines",
     "GET /trust/index": "from rows to claims",
+    "GET /trust/oscal/assessment-results.json": "results, for machines of auditors",
+    "GET /trust/oscal/component-definition.json": "claims, for machines of auditors",
+    "GET /trust/promised.json": "what is only promised, and why",
     "GET /v1/bundles/{token}": "a receipt by its unguessable link",
     "GET /v1/contents/{token}": "a payload by its unguessable link",
     "GET /v1/contents/{token}/attachments/{ordinal}": "an attachment by its unguessable link",
@@ -76,6 +81,10 @@ BODIES: dict[str, Any] = {
     "POST /v1/upstream-keys": {"upstream": "more", "overlap_seconds": 0},
     "POST /v1/post/test": {"to": "probe@example.invalid"},
     "POST /v1/probes": json.loads(SOUND["POST /v1/probes"][0] or b""),
+    **{
+        at: json.loads(SOUND[at][0] or b"")
+        for at in ("POST /v1/attestations", "POST /v1/attestations/withdrawals", "POST /v1/annotations")
+    },
 }
 """What a route is called with where an empty body will not do."""
 

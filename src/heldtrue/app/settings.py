@@ -19,6 +19,7 @@ from heldtrue.app.settings_leaks import Leaks
 from heldtrue.app.settings_mail import Mail
 from heldtrue.app.settings_portal import Portal
 from heldtrue.app.settings_post import Post
+from heldtrue.app.settings_posture import Posture
 from heldtrue.app.settings_scanning import Scan
 from heldtrue.app.settings_transforms import Transforms
 from heldtrue.kernel.errors import SettingsError
@@ -97,6 +98,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     portal: Portal = Portal()
     post: Post = Post()
     company: CompanySettings = CompanySettings()
+    posture: Posture = Posture()
 
     def __post_init__(self) -> None:
         parse_listen(self.listen)

@@ -11,8 +11,8 @@ from heldtrue.app.boot import Ground
 from heldtrue.app.health import Health
 from heldtrue.app.metrics import WebMetrics
 from heldtrue.app.operations import operations
-from heldtrue.app.publication import pages, trust_services
 from heldtrue.app.registers import KINDS
+from heldtrue.app.publication import claim_services, pages, trust_services
 from heldtrue.app.services import Services, services
 from heldtrue.app.settings_company import company
 from heldtrue.app.settings_leaks import reporters
@@ -55,6 +55,7 @@ from heldtrue.capabilities.room.services import RoomServices
 from heldtrue.capabilities.tenants.routes import ROUTES as TENANTS
 from heldtrue.capabilities.transforms import run_actions as runs
 from heldtrue.capabilities.transforms.routes import ROUTES as FLOWS
+from heldtrue.claims.routes import routes as claim_routes
 from heldtrue.http.app import build_app
 from heldtrue.http.limits import Limits, Rate
 from heldtrue.http.ports import Ports
@@ -113,6 +114,7 @@ def table(parts: Services) -> list[Route]:
         *upstream_routes(parts.ground.home.platform),
         *probe_routes(ProbeServices(signers=parts.signers, origin=parts.ground.home.identity.origin)),
         *register_routes(KINDS),
+        *claim_routes(claim_services(parts)),
         *trust_routes(trust_services(parts), pages(parts)),
     ]
 

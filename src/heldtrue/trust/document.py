@@ -13,7 +13,7 @@ from heldtrue.attack import Attack
 from heldtrue.claims.board import Standing
 from heldtrue.claims.catalogue import Catalogue
 from heldtrue.claims.documents import stamp
-from heldtrue.claims.model import Claim, Episode, Run, State
+from heldtrue.claims.model import Annotation, Claim, Episode, Run, State
 from heldtrue.claims.verdict import AttackStanding, Verdict
 
 VERSION = 1
@@ -47,6 +47,15 @@ class AttackView(msgspec.Struct, kw_only=True):
     runs: int
 
 
+class NoteView(msgspec.Struct, kw_only=True):
+    """What the operator said of a failure, once and for good; it changes no state."""
+
+    text: str
+    at: str
+    entry: int
+    """Of the log."""
+
+
 class FailureView(msgspec.Struct, kw_only=True):
     """A time in which the claim did not hold, or was not checked."""
 
@@ -57,6 +66,7 @@ class FailureView(msgspec.Struct, kw_only=True):
     duration_s: int
     reason: str
     evidence: str | None
+    notes: list[NoteView]
 
 
 class DocumentView(msgspec.Struct, kw_only=True):
@@ -101,8 +111,12 @@ class ClaimView(msgspec.Struct, kw_only=True):
     """The latest result of each attack."""
     document: DocumentView | None
     failures: list[FailureView]
+    failure_count: int
+    """How many there were; the newest are listed, and the others stay in the log."""
     history: str
     page: str
+    own: bool
+    """The operator's own, beside those that ship."""
 
     @property
     def built(self) -> bool:
@@ -117,6 +131,7 @@ class GroupView(msgspec.Struct, kw_only=True):
     about: str
     anchor: str
     claims: list[str]
+    own: bool
 
 
 class CheckpointView(msgspec.Struct, kw_only=True):
@@ -184,6 +199,7 @@ def build(catalogue: Catalogue, standing: Standing, publisher: Publisher, *, pau
                 about=group.about,
                 anchor=anchor(group.name),
                 claims=[view.id for view in views if view.group == group.name],
+                own=any(claim.own for claim in catalogue.claims if claim.group == group.name),
             )
             for group in catalogue.groups
         ],
@@ -221,9 +237,11 @@ def claim_view(verdict: Verdict, attacks: Mapping[str, Attack]) -> ClaimView:
             Pointer(attack=s.attack, number=s.latest.number, index=s.latest.index) for s in verdict.attacks if s.latest
         ],
         document=_document_view(claim),
-        failures=[_failure_view(episode, verdict.at) for episode in verdict.failures],
+        failures=[_failure_view(episode, verdict) for episode in verdict.failures],
+        failure_count=verdict.failure_count,
         history=verdict.history,
         page=f"/trust/claims/{claim.id}",
+        own=claim.own,
     )
 
 
@@ -243,11 +261,6 @@ def run_view(run: Run) -> RunView:
     )
 
 
-def runs_of(standing: AttackStanding) -> Sequence[RunView]:
-    """Return the newest runs of an attack, newest first."""
-    return [run_view(run) for run in standing.recent]
-
-
 def evidence_path(attack: str, number: int) -> str:
     """Return where the evidence of a run is published."""
     return f"/trust/evidence/{attack}/{number}.json"
@@ -265,16 +278,36 @@ def _attack_view(standing: AttackStanding, attack: Attack | None) -> AttackView:
     )
 
 
-def _failure_view(episode: Episode, now: datetime) -> FailureView:
+def _failure_view(episode: Episode, verdict: Verdict) -> FailureView:
     return FailureView(
         kind=str(episode.kind),
         attack=episode.attack,
         started_at=stamp(episode.started_at),
         ended_at=_stamp(episode.ended_at),
-        duration_s=max(0, int(episode.duration(now).total_seconds())),
+        duration_s=max(0, int(episode.duration(verdict.at).total_seconds())),
         reason=episode.reason,
         evidence=None if episode.number is None else evidence_path(episode.attack, episode.number),
+        notes=[
+            NoteView(text=note.text, at=stamp(note.at), entry=note.index)
+            for note in verdict.annotations
+            if noted(note, verdict.failures) is episode
+        ],
     )
+
+
+def noted(note: Annotation, failures: Sequence[Episode]) -> Episode | None:
+    """Return what a note is about: the newest failure that began by its run, or the newest overdue check before it."""
+    about = [
+        episode
+        for episode in failures
+        if episode.attack == note.attack
+        and (
+            episode.number is None and episode.started_at <= note.at
+            if note.number is None
+            else episode.number is not None and episode.number <= note.number
+        )
+    ]
+    return max(about, key=lambda episode: episode.started_at, default=None)
 
 
 def _document_view(claim: Claim) -> DocumentView | None:

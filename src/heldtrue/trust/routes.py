@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,14 +15,18 @@ from heldtrue.capabilities.ledger import proofs
 from heldtrue.claims import store
 from heldtrue.claims.board import Board, Standing
 from heldtrue.claims.catalogue import ROWS, Catalogue
+from heldtrue.claims.overview import Overview, overview
+from heldtrue.claims.tally import Choice
+from heldtrue.claims.verdict import AttackStanding
 from heldtrue.db.tx import Database
 from heldtrue.http.exchange import Page
 from heldtrue.http.route import CacheClass, Realm, Route
 from heldtrue.kernel.clock import Clock
 from heldtrue.kernel.errors import NotFoundError
 from heldtrue.kernel.ids import LeafId
+from heldtrue.trust import frameworks
 from heldtrue.trust import pages as views
-from heldtrue.trust.document import ClaimView, Publisher, TrustDocument, build, runs_of
+from heldtrue.trust.document import ClaimView, Publisher, RunView, TrustDocument, build, run_view
 from heldtrue.trust.render import Pages
 from heldtrue.trust.serving import HTML, page, shown, twin
 
@@ -71,6 +76,10 @@ class TrustServices:
     catalogue: Catalogue
     publisher: Publisher
     paused: Callable[[], bool]
+    release: str = "0"
+    """The running version."""
+    log: Path | None = None
+    """Directory of the published log, against which everything that is shown is compared."""
 
 
 class Look:
@@ -78,7 +87,7 @@ class Look:
 
     def __init__(self, services: TrustServices) -> None:
         self._services = services
-        self._board = Board(services.catalogue)
+        self.board = Board(services.catalogue, services.log)
         self._lock = threading.Lock()
         self._last: tuple[Standing, TrustDocument] | None = None
 
@@ -90,10 +99,22 @@ class Look:
                 self._last = self._look(now)
             return self._last
 
+    def runs(self, standing: Standing, attack: AttackStanding) -> list[RunView]:
+        """Return the newest runs of an attack, newest first, as the log has them."""
+        if standing.head is None:
+            return []
+        with self._services.database.system() as tx:
+            return [run_view(run) for run in self.board.runs(tx, attack.recent, standing.head)]
+
+    def screen(self, choice: Choice) -> Overview:
+        """Return one screen; its cost grows with what is shown, not with history."""
+        with self._lock, self._services.database.system() as tx:
+            return overview(self.board, tx, self._services.clock.now(), choice)
+
     def _look(self, now: datetime) -> tuple[Standing, TrustDocument]:
         services = self._services
         with services.database.system() as tx:
-            standing = self._board.refresh(tx, now)
+            standing = self.board.refresh(tx, now)
         return standing, build(services.catalogue, standing, services.publisher, paused=services.paused())
 
 
@@ -116,7 +137,7 @@ def routes(services: TrustServices, pages: Pages) -> list[Route]:
         verdict = next((found for found in standing.verdicts if found.claim.id == claim_id), None)
         if view is None or verdict is None:
             raise NotFoundError("There is no claim of that name. The overview has them all.")
-        runs = {attack.attack: list(runs_of(attack)) for attack in verdict.attacks}
+        runs = {attack.attack: look.runs(standing, attack) for attack in verdict.attacks}
         known = services.publisher.attacks
         sources = {name: dict(known[name].sources) for name in verdict.claim.attacks}
         return views.claim_page(pages, document, view, runs, sources)
@@ -163,6 +184,7 @@ def routes(services: TrustServices, pages: Pages) -> list[Route]:
             produces="application/octet-stream",
             tags=("trust",),
         ),
+        *frameworks.routes(lambda: look.now()[0], pages, services.release),
     ]
 
 
