@@ -281,10 +281,14 @@ def test_a_question_is_answered_and_a_document_is_granted_or_refused_once(room: 
     assert room.operator.post(f"/v1/requests/{question}/answer", {"text": "This one."}).json()["state"] == "answered"
     assert "This one." in room.mails("room.answered")[-1].text
     wanted = room.ask("letter")
-    assert room.operator.post(f"/v1/requests/{wanted}/answer", {"text": "x"}).code == "request-kind"
-    assert room.operator.post(f"/v1/requests/{wanted}/refuse", {"reason": "Not yet."}).json()["state"] == "refused"
+    assert room.operator.post(f"/v1/requests/{wanted}/decline", {"reason": "Not yet."}).json()["state"] == "refused"
     assert "Not yet." in room.mails("room.refused")[-1].text
+    assert room.operator.post(f"/v1/requests/{wanted}/answer", {"text": "x"}).code == "request-decided"
+    stopped = room.operator.get(f"/v1/requests/{wanted}").json()["decided_at"]
+    assert room.operator.post(f"/v1/requests/{wanted}/grant", {}).status == 200, "a refusal can be taken back"
+    assert room.operator.get(f"/v1/requests/{wanted}").json()["decided_at"] == stopped
     assert room.operator.post(f"/v1/requests/{wanted}/grant", {}).code == "request-decided"
+    assert room.operator.post(f"/v1/requests/{wanted}/decline", {"reason": "x"}).code == "request-decided"
 
 
 def test_an_answer_given_elsewhere_sends_no_mail(room: Room) -> None:

@@ -11,8 +11,8 @@ from heldtrue.app.boot import Ground
 from heldtrue.app.health import Health
 from heldtrue.app.metrics import WebMetrics
 from heldtrue.app.operations import operations
-from heldtrue.app.registers import KINDS
 from heldtrue.app.publication import claim_services, pages, trust_services
+from heldtrue.app.registers import KINDS
 from heldtrue.app.services import Services, services
 from heldtrue.app.settings_company import company
 from heldtrue.app.settings_leaks import reporters

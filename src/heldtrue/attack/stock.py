@@ -41,7 +41,9 @@ class Request:
         return caller.call(self.method, self.path, token, self.body, self.headers)
 
 
-_NOBODYS = frozenset({"ordinal", "number", "upstream_key_id", "mail_id"})
+_NOBODYS = frozenset(
+    {"ordinal", "number", "upstream_key_id", "mail_id", "document", "ask_id", "grant_id", "download_id"}
+)
 
 
 @dataclass(slots=True)
@@ -78,7 +80,11 @@ def stock(arena: Arena, probe: Probe) -> Stock:
         "organisation_id": str(probe.tenant),
         "upstream_key_id": f"ck_{bytes(16).hex()}",  # the instance's, of no organisation
         "address_id": address["id"],
-        "mail_id": f"mail_{bytes(16).hex()}",  # the operator's
+        "mail_id": f"mail_{bytes(16).hex()}",  # the operator's, as what follows
+        "document": "probe",
+        "ask_id": f"ask_{bytes(16).hex()}",
+        "grant_id": f"grt_{bytes(16).hex()}",
+        "download_id": f"dld_{bytes(16).hex()}",
     }
     marks = (mark, *(value for name, value in ids.items() if name not in _NOBODYS), str(probe.tenant.value))
     return Stock(ids, marks)
@@ -215,6 +221,20 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
         }
     ),
     "GET /v1/probes": _JUST_ASK,
+    "GET /v1/documents": _JUST_ASK,
+    "PUT /v1/documents/{document}/file": (b"probe", {"content-type": "text/plain"}),
+    "PUT /v1/documents/{document}": _json({"title": "Probe", "level": "nda"}),
+    "DELETE /v1/documents/{document}": _JUST_ASK,
+    "GET /v1/requests": _JUST_ASK,
+    "POST /v1/requests": _json({"kind": "legal", "mail": "probe@example.invalid", "name": "Probe", "text": "Probe."}),
+    "GET /v1/requests/{ask_id}": _JUST_ASK,
+    "POST /v1/requests/{ask_id}/grant": _json({}),
+    "POST /v1/requests/{ask_id}/decline": _json({"reason": "Probe."}),
+    "POST /v1/requests/{ask_id}/answer": _json({"text": "Probe."}),
+    "GET /v1/grants": _JUST_ASK,
+    "GET /v1/grants/{grant_id}": _JUST_ASK,
+    "POST /v1/grants/{grant_id}/revoke": _json({}),
+    "GET /v1/downloads/{download_id}": _JUST_ASK,
     "GET /v1/post": _JUST_ASK,
     "GET /v1/post/{mail_id}": _JUST_ASK,
     "POST /v1/post/{mail_id}/retry": _JUST_ASK,

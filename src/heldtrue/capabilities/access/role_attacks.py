@@ -12,10 +12,13 @@ from heldtrue.capabilities.access.session_attacks import MAY
 from heldtrue.crypto import tokens
 from heldtrue.kernel.ids import (
     AddressId,
+    AskId,
     CryptoKeyId,
     DeliveryId,
+    DownloadId,
     EndpointId,
     FlowId,
+    GrantId,
     Id,
     KeyId,
     LeafId,
@@ -49,13 +52,20 @@ _KINDS: dict[str, type[Id]] = {
     "run_id": RunId,
     "address_id": AddressId,
     "mail_id": MailId,
+    "ask_id": AskId,
+    "grant_id": GrantId,
+    "download_id": DownloadId,
 }
 
 
 def nothing(arena: Arena) -> dict[str, str]:
     """Return sound ids of things that do not exist."""
     now, entropy = arena.clock.now(), arena.entropy
-    return {name: str(kind.new(now, entropy)) for name, kind in _KINDS.items()} | {"ordinal": "1", "number": "1"}
+    return {name: str(kind.new(now, entropy)) for name, kind in _KINDS.items()} | {
+        "ordinal": "1",
+        "number": "1",
+        "document": "probe",
+    }
 
 
 def role_matrix(arena: Arena) -> Finding:

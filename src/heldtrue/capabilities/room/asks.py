@@ -18,6 +18,7 @@ from heldtrue.capabilities.room.model import (
     Asker,
     AskKind,
     AskKindError,
+    AskState,
     Channel,
     Decision,
     NoSuchAskError,
@@ -112,8 +113,8 @@ def get_ask(op: SystemOperation, asked: TheAsk) -> AskView:
 
 
 def grant_ask(services: RoomServices, op: SystemOperation, asked: GrantAsk) -> Answer:
-    """Grant a request for a document: its reader is sent the link."""
-    ask = waiting(op, asked.ask_id)
+    """Grant a request for a document, also one that was refused before: its reader is sent the link."""
+    ask = undecided(op, asked.ask_id, "open", "answered", "refused")
     if ask.kind != "document":
         raise AskKindError
     made = grants.give(services, op, ask, asked)
@@ -122,7 +123,7 @@ def grant_ask(services: RoomServices, op: SystemOperation, asked: GrantAsk) -> A
 
 def refuse_ask(services: RoomServices, op: SystemOperation, asked: RefuseAsk) -> Answer:
     """Refuse a request, with the reason."""
-    ask = waiting(op, asked.ask_id)
+    ask = undecided(op, asked.ask_id, "open", "answered")
     settle(op, ask, "refused", asked.reason)
     if ask.asker is not None:
         letters.refused(op, services.company, AskId(ask.id), ask.asker.mail, asked.reason)
@@ -130,10 +131,8 @@ def refuse_ask(services: RoomServices, op: SystemOperation, asked: RefuseAsk) ->
 
 
 def answer_ask(services: RoomServices, op: SystemOperation, asked: AnswerAsk) -> Answer:
-    """Answer a question by mail, or record that it was answered in another way."""
-    ask = waiting(op, asked.ask_id)
-    if ask.kind == "document":
-        raise AskKindError
+    """Answer by mail, or record that it was answered in another way."""
+    ask = undecided(op, asked.ask_id, "open")
     settle(op, ask, "answered", asked.text)
     if ask.asker is not None and not asked.elsewhere:
         letters.answered(op, services.company, AskId(ask.id), ask.kind, ask.asker.mail, asked.text)
@@ -141,17 +140,17 @@ def answer_ask(services: RoomServices, op: SystemOperation, asked: AnswerAsk) ->
     return Answer(body=get_ask(op, TheAsk(ask_id=asked.ask_id)), detail=detail)
 
 
-def waiting(op: SystemOperation, ask_id: str) -> Ask:
-    """Return a request that nobody has decided, and keep others from deciding it meanwhile."""
+def undecided(op: SystemOperation, ask_id: str, *states: AskState) -> Ask:
+    """Return a request in one of *states*, and keep others from deciding it meanwhile."""
     row = store.ask(op.tx, AskId.parse(ask_id).value, lock=True)
     if row is None:
         raise NoSuchAskError
-    if row.state != "open":
+    if row.state not in states:
         raise AskDecidedError(f"The request was {row.state} already.")
     return opened(op, row)
 
 
-def settle(op: SystemOperation, ask: Ask, state: store.AskState, text: str) -> None:
+def settle(op: SystemOperation, ask: Ask, state: AskState, text: str) -> None:
     """Write how a request was decided."""
     sealed = keyring(op).seal(
         PURPOSE, TABLE, "decision_sealed", str(ask.id), msgspec.json.encode(Decision(text=text))

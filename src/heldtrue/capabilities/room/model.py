@@ -83,7 +83,7 @@ class AskDecidedError(ConflictError):
 
 
 class AskKindError(ConflictError):
-    """A document is granted or refused, a question is answered; choose the one that fits the request."""
+    """A question names no document that could be granted; answer it."""
 
     code = "request-kind"
 

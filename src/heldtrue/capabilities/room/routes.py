@@ -62,7 +62,7 @@ def routes(services: RoomServices) -> list[Route]:
             gives=wire.GrantMade, bears_secret=True,
         ),
         request(
-            "POST /v1/requests/{ask_id}/refuse", partial(asks.refuse_ask, services), "request.refused_with_reason",
+            "POST /v1/requests/{ask_id}/decline", partial(asks.refuse_ask, services), "request.refused_with_reason",
             "Refuse a request, with the reason", takes=wire.RefuseAsk, gives=wire.AskView,
         ),
         request(

@@ -138,9 +138,10 @@ def asked_since(tx: SystemTx, mail_hash: bytes, since: datetime) -> int:
 
 
 def decide(tx: SystemTx, ask_id: UUID, state: AskState, decision_sealed: bytes, now: datetime) -> None:
-    """Write how a request was decided."""
+    """Write how a request was decided; its clock stopped at the first decision."""
     tx.execute(
-        "UPDATE heldtrue.room_requests SET state = %s, decision_sealed = %s, decided_at = %s WHERE ask_id = %s",
+        """UPDATE heldtrue.room_requests SET state = %s, decision_sealed = %s, decided_at = coalesce(decided_at, %s)
+           WHERE ask_id = %s""",
         (state, decision_sealed, now, ask_id),
     )
 
