@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from heldtrue.attack import AttackHinderedError
 from heldtrue.attack.arena import Arena, Probe
@@ -88,6 +89,21 @@ def stock(arena: Arena, probe: Probe) -> Stock:
     }
     marks = (mark, *(value for name, value in ids.items() if name not in _NOBODYS), str(probe.tenant.value))
     return Stock(ids, marks)
+
+
+def operators(arena: Arena) -> dict[str, str]:
+    """Give the operator of a scratch instance one thing of every kind and return their ids."""
+    call, token = arena.caller.call, arena.operator()
+    mail = call("POST", "/v1/post/test", token, {"to": "probe@example.invalid"}).expect(202).json()["id"]
+    call("PUT", "/v1/documents/probe/file", token, b"probe", {"content-type": "text/plain"}).expect(200)
+    listed = {"title": "Probe", "level": "on-request", "cover_note": True}
+    call("PUT", "/v1/documents/probe", token, listed).expect(200)
+    wants = {"kind": "document", "document": "probe", "mail": "probe@example.invalid", "name": "Probe"}
+    first, second = (call("POST", "/v1/requests", token, wants).expect(201).json()["id"] for _ in range(2))
+    given = call("POST", f"/v1/requests/{first}/grant", token, {}).expect(200).json()
+    call("GET", f"{urlsplit(given['link']).path}/file").expect(200)
+    [copy] = call("GET", f"/v1/grants/{given['id']}", token).expect(200).json()["downloads"]
+    return {"mail_id": mail, "document": "probe", "ask_id": second, "grant_id": given["id"], "download_id": copy["id"]}
 
 
 def _flow(arena: Arena, probe: Probe, mark: str) -> dict[str, str]:
@@ -223,7 +239,7 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "GET /v1/probes": _JUST_ASK,
     "GET /v1/documents": _JUST_ASK,
     "PUT /v1/documents/{document}/file": (b"probe", {"content-type": "text/plain"}),
-    "PUT /v1/documents/{document}": _json({"title": "Probe", "level": "nda"}),
+    "PUT /v1/documents/{document}": _json({"title": "Probe", "level": "public"}),
     "DELETE /v1/documents/{document}": _JUST_ASK,
     "GET /v1/requests": _JUST_ASK,
     "POST /v1/requests": _json({"kind": "legal", "mail": "probe@example.invalid", "name": "Probe", "text": "Probe."}),

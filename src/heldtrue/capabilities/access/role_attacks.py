@@ -64,7 +64,7 @@ def nothing(arena: Arena) -> dict[str, str]:
     return {name: str(kind.new(now, entropy)) for name, kind in _KINDS.items()} | {
         "ordinal": "1",
         "number": "1",
-        "document": "probe",
+        "document": "procurement",  # which no document may be called: nothing is kept
     }
 
 

@@ -11,6 +11,7 @@ from heldtrue.capabilities.intake.attacks import ATTACKS as INTAKE
 from heldtrue.capabilities.keystore.attacks import ATTACKS as KEYSTORE
 from heldtrue.capabilities.ledger.attacks import ATTACKS as LEDGER
 from heldtrue.capabilities.receipts.attacks import ATTACKS as RECEIPTS
+from heldtrue.capabilities.room.attacks import ATTACKS as ROOM
 from heldtrue.capabilities.tenants.attacks import ATTACKS as TENANTS
 from heldtrue.claims.attacks.database import ATTACKS as DATABASE
 from heldtrue.claims.attacks.rim import ATTACKS as RIM
@@ -18,7 +19,7 @@ from heldtrue.claims.attacks.rim import ATTACKS as RIM
 ATTACKS = MappingProxyType(
     {
         attack.name: attack
-        for table in (RIM, DATABASE, KEYSTORE, INTAKE, RECEIPTS, DELIVERIES, ACCESS, EDGE, TENANTS, LEDGER)
+        for table in (RIM, DATABASE, KEYSTORE, INTAKE, RECEIPTS, DELIVERIES, ACCESS, EDGE, TENANTS, LEDGER, ROOM)
         for attack in table
     }
 )
