@@ -55,6 +55,7 @@ from heldtrue.capabilities.room.services import RoomServices
 from heldtrue.capabilities.tenants.routes import ROUTES as TENANTS
 from heldtrue.capabilities.transforms import run_actions as runs
 from heldtrue.capabilities.transforms.routes import ROUTES as FLOWS
+from heldtrue.claims.board import Standing
 from heldtrue.claims.routes import routes as claim_routes
 from heldtrue.http.app import build_app
 from heldtrue.http.limits import Limits, Rate
@@ -62,6 +63,8 @@ from heldtrue.http.ports import Ports
 from heldtrue.http.refusals import RefusedSummary
 from heldtrue.http.route import Route
 from heldtrue.trust.documents import routes as document_pages
+from heldtrue.trust.gaps import routes as gap_routes
+from heldtrue.trust.routes import Look
 from heldtrue.trust.routes import routes as trust_routes
 
 
@@ -107,6 +110,7 @@ def table(parts: Services) -> list[Route]:
         *PROMISES,
         *post_routes(sends=parts.ground.home.smarthost is not None),
         *room_routes(room_services(parts)),
+        *gap_routes(room_services(parts), standing_now(parts), parts.ground.home.identity.origin),
         *document_pages(room_services(parts), pages(parts)),
         *portal_routes(settings.portal.embed_origins),
         *ledger_routes(parts.ground.home.data.log),
@@ -128,6 +132,18 @@ def room_services(parts: Services) -> RoomServices:
         url=settings.public_url,
         strangers=operations(parts, "public"),
     )
+
+
+def standing_now(parts: Services) -> Callable[[], Standing]:
+    """Return what tells how the claims stand; it reads them when it is first asked."""
+    made: list[Look] = []
+
+    def look() -> Standing:
+        if not made:
+            made.append(Look(trust_services(parts)))
+        return made[0].now()[0]
+
+    return look
 
 
 def gatekeeper(parts: Services) -> Gatekeeper:

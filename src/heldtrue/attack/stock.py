@@ -237,6 +237,7 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
         }
     ),
     "GET /v1/probes": _JUST_ASK,
+    "POST /v1/gap-analysis": _json({"level": "on-request"}),
     "GET /v1/documents": _JUST_ASK,
     "PUT /v1/documents/{document}/file": (b"probe", {"content-type": "text/plain"}),
     "PUT /v1/documents/{document}": _json({"title": "Probe", "level": "public"}),
