@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import psycopg
@@ -28,11 +28,39 @@ def log(database, superuser):
         tx.execute("INSERT INTO probes VALUES (%s, '{}', %s)", [LEAF, now])
         tx.execute("INSERT INTO attestations VALUES ('c.d', %s, '{}', %s)", [LEAF, now])
         tx.execute("INSERT INTO annotations VALUES (%s, 'a', '{}', %s)", [LEAF, now])
+        _room(tx, now)
     return database
 
 
+def _room(tx, now):
+    """Put one row into each table of the document room that only grows."""
+    digest, end = bytes(32), now + timedelta(days=1)
+    tx.execute(
+        "INSERT INTO room_requests (ask_id, kind, item, channel, mail_hash, received_at, due_at)"
+        " VALUES (%s, 'document', 'a', 'page', %s, %s, %s)",
+        [LEAF, bytes(16), now, end],
+    )
+    tx.execute(
+        "INSERT INTO room_grants (grant_id, ask_id, item, link_digest, needs_agreement, created_at, expires_at)"
+        " VALUES (%s, %s, 'a', %s, true, %s, %s)",
+        [LEAF, LEAF, digest, now, end],
+    )
+    tx.execute(
+        "INSERT INTO room_acceptances VALUES (%s, 'standard', 1, %s, 'sealed', %s, %s)", [LEAF, digest, LEAF, now]
+    )
+    tx.execute("INSERT INTO room_downloads VALUES (%s, %s, 'a', 1, 'none', 0, %s, %s)", [LEAF, LEAF, digest, now])
+
+
+COLUMNS = {
+    "heldtrue.log_origins": "generation",
+    "heldtrue.log_checkpoints": "generation",
+    "heldtrue.room_downloads": "grant_id",
+}
+"""A column to change, where there is no `leaf_id`."""
+
+
 def attempts(table: str) -> list[str]:
-    column = "leaf_id" if table not in {"heldtrue.log_origins", "heldtrue.log_checkpoints"} else "generation"
+    column = COLUMNS.get(table, "leaf_id")
     return [f"UPDATE {table} SET {column} = {column}", f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"]
 
 

@@ -32,7 +32,8 @@ from heldtrue.op import Actor
 ISSUER = "https://log.example.test"
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ROUTES: list[Route] = [*TENANTS, *ACCESS]
-GENEROUS = Limits(organisation=Rate(100_000, 100_000), key=Rate(100_000, 100_000), anonymous=Rate(100_000, 100_000))
+_MANY = Rate(100_000, 100_000)
+GENEROUS = Limits(organisation=_MANY, key=_MANY, anonymous=_MANY, forms=_MANY)
 
 
 class HandClock:

@@ -167,6 +167,10 @@ def furnish(whole: Whole, name: str, environment: str = "live") -> Belongings:
         **flow,
     }
     nobodys = {"ordinal", "number", "upstream_key_id", "mail_id", "register", "item", *PAPERS, *operators}
+        **granted(whole),
+        **flow,
+    }
+    nobodys = {"ordinal", "number", "upstream_key_id", "mail_id", "document", "ask_id", "grant_id", "download_id"}
     marks = {CANARY, *(value for parameter, value in names.items() if parameter not in nobodys), me["id"]}
     return Belongings(admin, me["organisation_id"], names, {*marks, *(mark.split("_")[-1] for mark in marks)})
 
@@ -192,6 +196,23 @@ def accepting(day: date) -> dict[str, Any]:
 
 
 PAPERS = ("agreement_id", "questionnaire_id")
+def granted(whole: Whole) -> dict[str, str]:
+    """Make a document of the operator's, a request for it that was granted, and fetch a copy."""
+    operator, json_type = whole.house.operator, {"content-type": "application/json"}
+    sent = operator.call(
+        "PUT", "/v1/documents/furnished/file", body=b"%PDF", headers={"content-type": "text/plain"}
+    )  # fmt: skip
+    assert sent.status == 200, sent.body
+    asked = {"title": "Furnished", "level": "on-request", "cover_note": True}
+    published = operator.call("PUT", "/v1/documents/furnished", body=json.dumps(asked).encode(), headers=json_type)
+    assert published.status == 200, published.body
+    wants = {"kind": "document", "document": "furnished", "mail": "f@example.com", "name": "F"}
+    given = operator.post(f"/v1/requests/{_made(operator.post('/v1/requests', wants))['id']}/grant", {}).json()
+    link = given["link"].removeprefix(whole.parts.urls.base)
+    assert whole.house.caller().get(f"{link}/file").status == 200
+    [copy] = operator.get(f"/v1/grants/{given['id']}").json()["downloads"]
+    open_one = _made(operator.post("/v1/requests", wants))["id"]
+    return {"document": "furnished", "ask_id": open_one, "grant_id": given["id"], "download_id": copy["id"]}
 
 
 def failed_mail(whole: Whole) -> str:

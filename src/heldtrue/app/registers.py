@@ -8,8 +8,7 @@ from heldtrue.capabilities.evidence import policy as evidence
 from heldtrue.capabilities.questionnaires import kinds as questionnaires
 from heldtrue.capabilities.registers import kinds as registers
 from heldtrue.capabilities.registers.model import Kinds, table
+from heldtrue.capabilities.room import kinds as room
 
-KINDS: Kinds = table(
-    registers.KINDS, agreements.KINDS, questionnaires.KINDS, disclosure.KINDS, evidence.KINDS
-)
+KINDS: Kinds = table(registers.KINDS, agreements.KINDS, questionnaires.KINDS, disclosure.KINDS, evidence.KINDS, room.KINDS)
 """Every register of the product; a capability adds its own tuple here."""

@@ -20,6 +20,7 @@ from heldtrue.capabilities.keystore.actions import rotate_due
 from heldtrue.capabilities.post.actions import forget as forget_mails
 from heldtrue.capabilities.registers import subscribers
 from heldtrue.capabilities.tenants.actions import operator_in
+from heldtrue.capabilities.room.keeping import forget as forget_readers
 
 EVERY = timedelta(hours=1)
 REMEMBERED = timedelta(hours=24)
@@ -40,6 +41,7 @@ def sweep(services: Services, now: datetime) -> dict[str, int]:
         mails = forget_mails(tx, now)
     told = _tell(services)
     note_hosts(services)
+        mails, readers = forget_mails(tx, now), forget_readers(tx, now)
     removed = sweep_objects(services.database, services.objects, now)
     reminder = Reminder(services.database, services.ground.home.platform, services.cache, services.entropy)
     done = {
@@ -49,6 +51,7 @@ def sweep(services: Services, now: datetime) -> dict[str, int]:
         "limits_forgotten": forget_full(services.database),
         "mails_forgotten": mails,
         "subscribers_told": told,
+        "readers_forgotten": readers,
         "orphans_removed": removed,
         "reminders": reminder.remind(now),
     }

@@ -11,6 +11,7 @@ from heldtrue.app import disclosing
 from heldtrue.app.boot import Ground
 from heldtrue.app.health import Health
 from heldtrue.app.metrics import WebMetrics
+from heldtrue.app.operations import operations
 from heldtrue.app.publication import claim_services, company_pages, pages, sources, trust_services
 from heldtrue.app.registers import KINDS
 from heldtrue.app.services import Services, services
@@ -55,9 +56,13 @@ from heldtrue.capabilities.receipts.routes import ReceiptServices
 from heldtrue.capabilities.receipts.routes import routes as receipt_routes
 from heldtrue.capabilities.registers.company_routes import routes as company_routes
 from heldtrue.capabilities.registers.routes import routes as register_routes
+from heldtrue.capabilities.room import asks as room_asks
+from heldtrue.capabilities.room.routes import routes as room_routes
+from heldtrue.capabilities.room.services import RoomServices
 from heldtrue.capabilities.tenants.routes import ROUTES as TENANTS
 from heldtrue.capabilities.transforms import run_actions as runs
 from heldtrue.capabilities.transforms.routes import ROUTES as FLOWS
+from heldtrue.claims.board import Standing
 from heldtrue.claims.routes import routes as claim_routes
 from heldtrue.http.app import build_app
 from heldtrue.http.limits import Limits, Rate
@@ -66,9 +71,12 @@ from heldtrue.http.refusals import RefusedSummary
 from heldtrue.http.route import Route
 from heldtrue.trust.disclosure import DisclosureServices
 from heldtrue.trust.disclosure import routes as disclosure_routes
+from heldtrue.trust.documents import routes as document_pages
+from heldtrue.trust.gaps import routes as gap_routes
 from heldtrue.trust.known import facts as known_facts
 from heldtrue.trust.legal import routes as legal_pages
 from heldtrue.trust.questionnaire import routes as questionnaire_pages
+from heldtrue.trust.routes import Look
 from heldtrue.trust.routes import routes as trust_routes
 from heldtrue.trust.well_known import routes as well_known_routes
 
@@ -116,6 +124,9 @@ def table(parts: Services) -> list[Route]:
         *mail_routes(MailRoutes(domain=mail_domain(settings.mail))),
         *PROMISES,
         *post_routes(sends=parts.ground.home.smarthost is not None),
+        *room_routes(room_services(parts)),
+        *gap_routes(room_services(parts), standing_now(parts), parts.ground.home.identity.origin),
+        *document_pages(room_services(parts), pages(parts)),
         *portal_routes(settings.portal.embed_origins),
         *ledger_routes(parts.ground.home.data.log),
         *keystore_routes(parts.database, parts.ground.home.clock),
@@ -135,6 +146,29 @@ def table(parts: Services) -> list[Route]:
         *questionnaire_pages(known, pages(parts)),
         *company_pages(parts, pages(parts)),
     ]
+
+
+def room_services(parts: Services) -> RoomServices:
+    """Return what the document room stands on."""
+    settings = parts.ground.home.settings
+    return RoomServices(
+        objects=parts.objects,
+        company=company(settings.company),
+        url=settings.public_url,
+        strangers=operations(parts, "public"),
+    )
+
+
+def standing_now(parts: Services) -> Callable[[], Standing]:
+    """Return what tells how the claims stand; it reads them when it is first asked."""
+    made: list[Look] = []
+
+    def look() -> Standing:
+        if not made:
+            made.append(Look(trust_services(parts)))
+        return made[0].now()[0]
+
+    return look
 
 
 def gatekeeper(parts: Services) -> Gatekeeper:
@@ -199,6 +233,7 @@ def facts(parts: Services) -> Mapping[str, tuple[str, float]]:
         runs_waiting = tx.value("SELECT count(*) FROM heldtrue.runs WHERE state IN ('queued', 'running')")
         runs_failed = tx.value("SELECT count(*) FROM heldtrue.runs WHERE state = 'failed'")
         mails = post.standing(tx)
+        asked = room_asks.standing(tx, now)
         unlogged = tx.value("SELECT count(*) FROM heldtrue.log_pending")
         oldest = tx.value("SELECT min(created_at) FROM heldtrue.log_pending")
         size = tx.value("SELECT max(size) FROM heldtrue.log_checkpoints")
@@ -225,6 +260,8 @@ def facts(parts: Services) -> Mapping[str, tuple[str, float]]:
             "Until the published OpenPGP key expires; 0 when there is none.",
             (key_ends - now).total_seconds() if key_ends else 0,
         ),
+        "requests_open": ("Requests for documents and questions that wait for an answer.", asked.open),
+        "requests_overdue": ("Those of them that wait beyond their business day.", asked.overdue),
         "log_entries_waiting": ("Entries that have no index yet.", unlogged),
         "log_oldest_waiting_seconds": ("Age of the oldest of them.", (now - oldest).total_seconds() if oldest else 0),
         "log_size": ("Entries under the newest checkpoint.", size or 0),

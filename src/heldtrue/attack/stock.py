@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from heldtrue.attack import AttackHinderedError
 from heldtrue.attack.arena import Arena, Probe
@@ -51,6 +52,9 @@ _NOBODYS = frozenset({
     "ordinal", "number", "upstream_key_id", "mail_id", "register", "item", "objection_id", "agreement_id",
     "questionnaire_id", "report_id", "finding_id", "pipeline_key_id",
 })  # fmt: skip
+_NOBODYS = frozenset(
+    {"ordinal", "number", "upstream_key_id", "mail_id", "document", "ask_id", "grant_id", "download_id"}
+)
 
 
 @dataclass(slots=True)
@@ -96,6 +100,10 @@ def stock(arena: Arena, probe: Probe) -> Stock:
         "report_id": f"rep_{bytes(16).hex()}",  # the operator's
         "finding_id": f"fin_{bytes(16).hex()}",  # the operator's
         "pipeline_key_id": bytes(32).hex(),  # the operator's
+        "document": "probe",
+        "ask_id": f"ask_{bytes(16).hex()}",
+        "grant_id": f"grt_{bytes(16).hex()}",
+        "download_id": f"dld_{bytes(16).hex()}",
     }
     marks = (mark, *(value for name, value in ids.items() if name not in _NOBODYS), str(probe.tenant.value))
     return Stock(ids, marks)
@@ -120,6 +128,19 @@ def registered(arena: Arena, probe: Probe) -> dict[str, str]:
         "register": "contacts", "item": "probe", "objection_id": objection["id"], "agreement_id": signed["id"],
         "questionnaire_id": questionnaire["id"],
     }  # fmt: skip
+def operators(arena: Arena) -> dict[str, str]:
+    """Give the operator of a scratch instance one thing of every kind and return their ids."""
+    call, token = arena.caller.call, arena.operator()
+    mail = call("POST", "/v1/post/test", token, {"to": "probe@example.invalid"}).expect(202).json()["id"]
+    call("PUT", "/v1/documents/probe/file", token, b"probe", {"content-type": "text/plain"}).expect(200)
+    listed = {"title": "Probe", "level": "on-request", "cover_note": True}
+    call("PUT", "/v1/documents/probe", token, listed).expect(200)
+    wants = {"kind": "document", "document": "probe", "mail": "probe@example.invalid", "name": "Probe"}
+    first, second = (call("POST", "/v1/requests", token, wants).expect(201).json()["id"] for _ in range(2))
+    given = call("POST", f"/v1/requests/{first}/grant", token, {}).expect(200).json()
+    call("GET", f"{urlsplit(given['link']).path}/file").expect(200)
+    [copy] = call("GET", f"/v1/grants/{given['id']}", token).expect(200).json()["downloads"]
+    return {"mail_id": mail, "document": "probe", "ask_id": second, "grant_id": given["id"], "download_id": copy["id"]}
 
 
 def _flow(arena: Arena, probe: Probe, mark: str) -> dict[str, str]:
@@ -260,6 +281,21 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
         }
     ),
     "GET /v1/probes": _JUST_ASK,
+    "POST /v1/gap-analysis": _json({"level": "on-request"}),
+    "GET /v1/documents": _JUST_ASK,
+    "PUT /v1/documents/{document}/file": (b"probe", {"content-type": "text/plain"}),
+    "PUT /v1/documents/{document}": _json({"title": "Probe", "level": "public"}),
+    "DELETE /v1/documents/{document}": _JUST_ASK,
+    "GET /v1/requests": _JUST_ASK,
+    "POST /v1/requests": _json({"kind": "legal", "mail": "probe@example.invalid", "name": "Probe", "text": "Probe."}),
+    "GET /v1/requests/{ask_id}": _JUST_ASK,
+    "POST /v1/requests/{ask_id}/grant": _json({}),
+    "POST /v1/requests/{ask_id}/decline": _json({"reason": "Probe."}),
+    "POST /v1/requests/{ask_id}/answer": _json({"text": "Probe."}),
+    "GET /v1/grants": _JUST_ASK,
+    "GET /v1/grants/{grant_id}": _JUST_ASK,
+    "POST /v1/grants/{grant_id}/revoke": _json({}),
+    "GET /v1/downloads/{download_id}": _JUST_ASK,
     "GET /v1/post": _JUST_ASK,
     "GET /v1/post/{mail_id}": _JUST_ASK,
     "POST /v1/post/{mail_id}/retry": _JUST_ASK,

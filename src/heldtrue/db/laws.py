@@ -49,6 +49,11 @@ EXEMPT_TABLES: Mapping[str, str] = MappingProxyType(
         "heldtrue.pipeline_keys": "public keys of the operator's own pipelines",
         "heldtrue.evidence": "the operator's own evidence, sealed; the log has digest and summary",
         "heldtrue.tracked_findings": "the operator's own findings, sealed",
+        "heldtrue.room_files": "the operator's own documents, sealed under keys of the operator's",
+        "heldtrue.room_requests": "what strangers ask the operator; who they are is sealed",
+        "heldtrue.room_grants": "leave that the operator gave; who reads is sealed",
+        "heldtrue.room_acceptances": "agreements with the operator, sealed; the log has commitments",
+        "heldtrue.room_downloads": "copies of the operator's documents, by number",
         "heldtrue.rate_buckets": "levels of limits under keyed names; nothing tells whose they are",
         "keystore.upstream_keys": "the operator's own keys, wrapped",
         "keystore.signing_keys": "the operator's own keys, wrapped; public halves are published",
@@ -71,6 +76,12 @@ EXEMPT_CONTENT: Mapping[str, str] = MappingProxyType(
     {
         "heldtrue.idempotency.answer": "the operator's requests run as the system role; its policy shows their answers "
         "and those that are over, which it sweeps",
+        "heldtrue.room_files.body_sealed": "the operator's own documents",
+        "heldtrue.room_requests.asker_sealed": "the operator answers them",
+        "heldtrue.room_requests.decision_sealed": "the operator's own words",
+        "heldtrue.room_grants.reader_sealed": "the operator's own readers",
+        "heldtrue.room_grants.reason_sealed": "the operator's own words",
+        "heldtrue.room_acceptances.accepted_sealed": "agreements with the operator",
         "heldtrue.post_mails.draft_sealed": "the operator's own mail; the worker that sends it is of the system",
         "heldtrue.post_mails.wire_sealed": "as its draft",
         "heldtrue.post_mails.reply_sealed": "as its draft",
@@ -107,6 +118,8 @@ APPEND_ONLY: Mapping[str, frozenset[str]] = MappingProxyType(
         "heldtrue.agreement_files": frozenset({"SELECT", "INSERT"}),
         "heldtrue.acceptances": frozenset({"SELECT", "INSERT"}),
         "heldtrue.evidence": frozenset({"SELECT", "INSERT"}),
+        "heldtrue.room_acceptances": frozenset({"SELECT", "INSERT"}),
+        "heldtrue.room_downloads": frozenset({"SELECT", "INSERT"}),
         "heldtrue.log_pending": frozenset({"SELECT", "INSERT", "DELETE"}),
     }
 )

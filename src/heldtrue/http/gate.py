@@ -19,6 +19,12 @@ from heldtrue.policy.decide import decide
 MOST_KNOWN = 10_000
 
 
+class CrossSiteError(DeniedError):
+    """The form was sent by another site's page; open the page here and send it from there."""
+
+    code = "cross-site"
+
+
 class Gate:
     """Authentication, authorisation and limits of one process."""
 
@@ -28,6 +34,7 @@ class Gate:
         self._organisations = Gcra("organisation", limits.organisation, ports.monotonic, limits.buckets)
         self._keys = Gcra("key", limits.key, ports.monotonic, limits.buckets)
         self._anonymous = Gcra("source", limits.anonymous, ports.monotonic, limits.buckets)
+        self._forms = Gcra("form", limits.forms, ports.monotonic, limits.buckets)
         self._known: OrderedDict[bytes, Actor] = OrderedDict()
         self._lock = threading.Lock()
         self.refusals = Refusals()
@@ -97,6 +104,15 @@ class Gate:
     def limit_anonymous(self, source: str, standings: list[Standing]) -> None:
         """Count one request of *source*; raise `LimitedError` when it is over the limit for strangers."""
         self._admit(self._anonymous.take(source), standings)
+
+    def admit_form(self, route: Route, request: Incoming, standings: list[Standing]) -> None:
+        """Count one form; raise `LimitedError` over the limit, `CrossSiteError` where another site's page sent it.
+
+        Browsers say whose page sends (W3C Fetch Metadata); who is no browser says nothing and needs no protection.
+        """
+        if request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
+            raise CrossSiteError
+        self._admit(self._forms.take(f"{route.at} {request.source}"), standings)
 
     def refuse_stranger(self, error: NotFoundError, source: str) -> None:
         """Count a link that leads nowhere among the refusals."""

@@ -46,6 +46,8 @@ class Limits:
     key: Rate = field(default_factory=lambda: Rate(200, 100))
     anonymous: Rate = field(default_factory=lambda: Rate(400, 50))
     """By source address: pages, links and whatever is refused for want of a credential."""
+    forms: Rate = field(default_factory=lambda: Rate(12, 1 / 300))
+    """By source address and form: what strangers send by the public pages, beside the limit for reading them."""
     buckets: int = 100_000
     """Buckets remembered in each table."""
 

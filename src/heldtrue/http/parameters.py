@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from heldtrue.kernel.ids import (
+    AskId,
     CryptoKeyId,
     DeliveryId,
+    DownloadId,
     EndpointId,
+    GrantId,
     Id,
     KeyId,
     LeafId,
@@ -29,6 +32,9 @@ _IDS: dict[str, type[Id]] = {
     "leaf_id": LeafId,
     "upstream_key_id": CryptoKeyId,
     "mail_id": MailId,
+    "ask_id": AskId,
+    "grant_id": GrantId,
+    "download_id": DownloadId,
 }
 _SHAPES = {
     "cursor": "^A[Q-Za-f][A-Za-z0-9_-]{20}[AEIMQUYcgkosw048]$",

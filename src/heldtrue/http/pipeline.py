@@ -96,6 +96,8 @@ class Pipeline:
             return await self._for_link(call)
         if route.path == "/metrics" and not self._ports.may_scrape(request.client):
             raise NotFoundError("Metrics are for the networks that the operator named.")
+        if route.form:
+            self._gate.admit_form(route, request, call.standings)
         page = await (self._for_signer(call) if route.signed else self._for_everybody(call))
         cache = page.cache if isinstance(page, Page) and page.cache is not None else route.cache
         return _reply(route, _public(page), cache)

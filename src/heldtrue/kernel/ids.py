@@ -213,6 +213,22 @@ class FindingId(Id):
     """A finding that is tracked."""
 
     prefix = "fin"
+class AskId(Id):
+    """Something that a reader asked the operator for: a document, or an answer."""
+
+    prefix = "ask"
+
+
+class GrantId(Id):
+    """A reader's leave to fetch one document for a while."""
+
+    prefix = "grt"
+
+
+class DownloadId(Id):
+    """One copy of a document that was handed out; it stands on each of its pages."""
+
+    prefix = "dld"
 
 
 class CryptoKeyId(Id):

@@ -43,6 +43,8 @@ class Permission(StrEnum):
     POST_MANAGE = "post.manage"
     TERMS_READ = "terms.read"
     TERMS_ACCEPT = "terms.accept"
+    DOCUMENT_MANAGE = "document.manage"
+    REQUEST_MANAGE = "request.manage"
     REGISTER_READ = "register.read"
     REGISTER_WRITE = "register.write"
     VENDOR_READ = "vendor.read"
@@ -94,6 +96,8 @@ GRANTS: dict[Role, frozenset[Permission]] = {
             Permission.UPSTREAM_KEY_MANAGE,
             Permission.PROBE_RECORD,
             Permission.POST_MANAGE,
+            Permission.DOCUMENT_MANAGE,
+            Permission.REQUEST_MANAGE,
             Permission.REGISTER_READ,
             Permission.REGISTER_WRITE,
             Permission.REPORT_READ,

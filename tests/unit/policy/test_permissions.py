@@ -16,6 +16,7 @@ claim.attest          operator
 claim.run             operator
 delivery.read         admin reader
 delivery.replay       admin
+document.manage       operator
 endpoint.read         admin reader
 endpoint.write        admin
 environment.create    operator
@@ -41,6 +42,7 @@ report.read           operator
 report.write          operator
 register.read         operator
 register.write        operator
+request.manage        operator
 self.read             admin operator reader sender
 session.mint          admin
 session.revoke        admin

@@ -11,10 +11,12 @@ from heldtrue.app import doctor as examination
 from heldtrue.app import maintenance, operators
 from heldtrue.app.cli import frame
 from heldtrue.app.cli.agreements import agreements
+from heldtrue.app.cli.asked import requests
 from heldtrue.app.cli.backups import backup, restore
 from heldtrue.app.cli.claims import claims
 from heldtrue.app.cli.deliveries import deliveries
 from heldtrue.app.cli.demo import demo
+from heldtrue.app.cli.documents import documents
 from heldtrue.app.cli.edge import edge
 from heldtrue.app.cli.endpoints import endpoints
 from heldtrue.app.cli.entries import registers
@@ -55,6 +57,8 @@ for name, group in (
     ("addresses", addresses),
     ("mail", mail),
     ("post", post),
+    ("documents", documents),
+    ("requests", requests),
     ("deliveries", deliveries),
     ("transforms", transforms),
     ("flows", flows),

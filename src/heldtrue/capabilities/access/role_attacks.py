@@ -13,11 +13,14 @@ from heldtrue.crypto import tokens
 from heldtrue.kernel.ids import (
     AddressId,
     AgreementId,
+    AskId,
     CryptoKeyId,
     DeliveryId,
+    DownloadId,
     EndpointId,
     FindingId,
     FlowId,
+    GrantId,
     Id,
     KeyId,
     LeafId,
@@ -61,6 +64,9 @@ _KINDS: dict[str, type[Id]] = {
     "questionnaire_id": QuestionnaireId,
     "report_id": ReportId,
     "finding_id": FindingId,
+    "ask_id": AskId,
+    "grant_id": GrantId,
+    "download_id": DownloadId,
 }
 
 
@@ -68,6 +74,11 @@ def nothing(arena: Arena) -> dict[str, str]:
     """Return sound ids of things that do not exist."""
     now, entropy = arena.clock.now(), arena.entropy
     return {name: str(kind.new(now, entropy)) for name, kind in _KINDS.items()} | NAMED
+    return {name: str(kind.new(now, entropy)) for name, kind in _KINDS.items()} | {
+        "ordinal": "1",
+        "number": "1",
+        "document": "procurement",  # which no document may be called: nothing is kept
+    }
 
 
 def role_matrix(arena: Arena) -> Finding:

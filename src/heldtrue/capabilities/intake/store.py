@@ -231,7 +231,8 @@ def known_objects(tx: SystemTx, names: Sequence[str]) -> set[str]:
         """SELECT array_agg(body_object) FROM (
              SELECT body_object FROM heldtrue.payloads WHERE body_object = ANY(%s)
              UNION ALL SELECT body_object FROM heldtrue.attachments WHERE body_object = ANY(%s)
-             UNION ALL SELECT body_object FROM heldtrue.outputs WHERE body_object = ANY(%s)) AS named""",
-        (list(names), list(names), list(names)),
+             UNION ALL SELECT body_object FROM heldtrue.outputs WHERE body_object = ANY(%s)
+             UNION ALL SELECT body_object FROM heldtrue.room_files WHERE body_object = ANY(%s)) AS named""",
+        (list(names), list(names), list(names), list(names)),
     )
     return set(found or ())

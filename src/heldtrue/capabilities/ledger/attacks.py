@@ -12,7 +12,7 @@ from psycopg import sql
 from heldtrue.attack import Attack, AttackHinderedError, Finding, Place, judged
 from heldtrue.attack.arena import Arena
 from heldtrue.attack.sql import as_role, table, touched
-from heldtrue.attack.stock import in_order, registered, request, served, stock
+from heldtrue.attack.stock import in_order, operators, registered, request, served, stock
 from heldtrue.capabilities.ledger import actions, store
 from heldtrue.db.tx import TenantTx
 from heldtrue.http.route import Realm, Route
@@ -181,6 +181,7 @@ def unrecorded_call(arena: Arena) -> Finding:
     key = arena.caller.call("POST", "/v1/upstream-keys", arena.operator(), asked).expect(201).json()
     had.ids["upstream_key_id"] = key["id"]
     had.ids.update(registered(arena, one))
+    had.ids |= {"upstream_key_id": key["id"], **operators(arena)}
     calls: list[tuple[Route, str, int]] = []
     for route in in_order(arena.api):
         token = arena.operator() if route.realm is Realm.OPERATOR else one.admin

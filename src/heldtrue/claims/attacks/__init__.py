@@ -16,6 +16,7 @@ from heldtrue.capabilities.ledger.attacks import ATTACKS as LEDGER
 from heldtrue.capabilities.questionnaires.attacks import ATTACKS as QUESTIONNAIRES
 from heldtrue.capabilities.receipts.attacks import ATTACKS as RECEIPTS
 from heldtrue.capabilities.registers.attacks import ATTACKS as REGISTERS
+from heldtrue.capabilities.room.attacks import ATTACKS as ROOM
 from heldtrue.capabilities.tenants.attacks import ATTACKS as TENANTS
 from heldtrue.claims.attacks.database import ATTACKS as DATABASE
 from heldtrue.claims.attacks.rim import ATTACKS as RIM
@@ -24,24 +25,7 @@ from heldtrue.claims.attacks.threats import ATTACKS as THREATS
 ATTACKS = MappingProxyType(
     {
         attack.name: attack
-        for table in (
-            RIM,
-            DATABASE,
-            KEYSTORE,
-            INTAKE,
-            RECEIPTS,
-            DELIVERIES,
-            ACCESS,
-            EDGE,
-            TENANTS,
-            LEDGER,
-            REGISTERS,
-            THREATS,
-            QUESTIONNAIRES,
-            AGREEMENTS,
-            DISCLOSURE,
-            EVIDENCE,
-        )
+        for table in (RIM, DATABASE, KEYSTORE, INTAKE, RECEIPTS, DELIVERIES, ACCESS, EDGE, TENANTS, LEDGER, REGISTERS, THREATS, QUESTIONNAIRES, AGREEMENTS, DISCLOSURE, EVIDENCE, ROOM)
         for attack in table
     }
 )

@@ -202,6 +202,11 @@ _ALL = (
         what="Entries are shown otherwise than logged.",
         before=_making(changes.altering),
     ),
+    Broken(
+        name="grants-without-end",
+        what="A grant is in force for ever, also once it was revoked.",
+        before=_changing(("heldtrue.capabilities.room.model:Grant.judge", changes.does_nothing)),
+    ),
 )
 CONTROLS: Mapping[str, Broken] = MappingProxyType({control.name: control for control in _ALL})
 """Every broken control by its name."""
