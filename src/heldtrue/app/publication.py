@@ -36,7 +36,7 @@ def known(settings: Settings) -> Known:
 
 
 @functools.lru_cache(maxsize=8)
-def _known(embedded: bool, posture_file: str | None, allow: tuple[str, ...], ca_file: str | None) -> Known:  # noqa: FBT001
+def _known(embedded: bool, posture_file: str | None, allow: tuple[str, ...], ca_file: str | None) -> Known:
     own = installed()
     if posture_file is not None:
         authorities = Path(ca_file) if ca_file else None

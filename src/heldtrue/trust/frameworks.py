@@ -139,8 +139,7 @@ def promised(standing: Standing, origin: str) -> PromisedDocument:
         origin=origin,
         at=stamp(standing.at),
         promised=[
-            PromisedView(id=v.claim.id, rows=list(v.claim.rows), sentence=v.claim.sentence, why=v.reason)
-            for v in found
+            PromisedView(id=v.claim.id, rows=list(v.claim.rows), sentence=v.claim.sentence, why=v.reason) for v in found
         ],
         rows_without_proof=sorted(rows - proven, key=frameworks.order),
     )
@@ -168,7 +167,7 @@ def routes(look: Look, pages: Pages, release: str) -> list[Route]:
         twin("/trust/frameworks.json", lambda: build(look(), origin), "The same as JSON", FrameworksDocument),
         twin("/trust/promised.json", lambda: promised(look(), origin), "What is only promised, and why",
              PromisedDocument),
-        _oscal("component-definition", lambda: made(oscal.component_definition), "Claims as OSCAL component definition"),
+        _oscal("component-definition", lambda: made(oscal.component_definition), "Claims as an OSCAL component"),
         _oscal("assessment-results", lambda: made(oscal.assessment_results), "Results as OSCAL assessment results"),
     ]  # fmt: skip
 

@@ -113,7 +113,11 @@ def frameworks(
     if framework is not None and framework not in {known["id"] for known in found}:
         raise NotFoundError(f"there is no framework {framework!r}", advice="Write soc2, iso27001, gdpr, asvs or caiq.")
     lines = [
-        {"control": control["control"], "state": control["state"], "claims": [claim["id"] for claim in control["claims"]]}
+        {
+            "control": control["control"],
+            "state": control["state"],
+            "claims": [claim["id"] for claim in control["claims"]],
+        }
         for known in found
         if framework in {None, known["id"]}
         for control in known["controls"]
@@ -171,7 +175,9 @@ def annotate(
     session: Session,
     attack: Annotated[str, typer.Argument(help="The attack's name.")],
     text: Annotated[str, typer.Argument(help="What there is to say: the cause, and what was done.")],
-    number: Annotated[int | None, typer.Option("--run", help="The run that did not hold; else an overdue check.")] = None,
+    number: Annotated[
+        int | None, typer.Option("--run", help="The run that did not hold; else an overdue check.")
+    ] = None,
 ) -> None:
     """Say something of a failure: it is shown beside it, for good, and changes no state."""
     asked = {"attack": attack, "text": text, "number": number}
@@ -201,10 +207,12 @@ def new(
     name: Annotated[str, typer.Argument(help="Of the package: a to z, 0 to 9 and _.")],
     into: Annotated[Path, typer.Option("--into", help="The directory to make it in.")] = Path(),
 ) -> None:
-    """Write a package with a claim of your own, its attack, a broken control and a test that fails until it is built."""
+    """Write a package with a claim of your own, its attack, a broken control and a test that still fails."""
     made = stub.write(name, into)
     session.out.record({"package": str(into / name), "files": [str(path.relative_to(into / name)) for path in made]})
-    session.out.say("Its test fails until you have written the attack; docs/guides/own-claims.md says how it goes green.")
+    session.out.say(
+        "Its test fails until you have written the attack; docs/guides/own-claims.md says how it goes green."
+    )
 
 
 @command(claims, "pause")
