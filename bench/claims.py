@@ -1,7 +1,7 @@
 """What one look at the trust page costs, by how many claims there are and how long they have been attacked.
 
-Runs are logged as the engine logs them: two entries a run in a real log with its tiles, rows in a real PostgreSQL. One
-run a claim a week; `RUNS_PER_WEEK=` for more. The reference is the reading of the whole log, which is what a page would
+Runs are logged as the engine logs them: two entries a run in a real log, with its tiles, in a real PostgreSQL. A claim is
+attacked once a week; `RUNS_PER_WEEK=` for more. The reference is the reading of the whole log, which is what a page would
 cost that remembered nothing.
 """
 
@@ -19,7 +19,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
-import orjson
 import psycopg
 
 from bench.plot import curve
@@ -64,7 +63,8 @@ def _run(_arena: object) -> object:
     return held("never called here", probes=1)
 
 
-ATTACK = Attack(name="g.a", place=Place.OBSERVE, tries=("Try.",), run=_run, breaks="any-dsn")  # type: ignore[arg-type]
+PLACE = b"g.placeholder"
+ATTACK = Attack(name=PLACE.decode(), place=Place.OBSERVE, tries=("Try.",), run=_run, breaks="any-dsn")  # type: ignore[arg-type]
 
 
 @dataclass
@@ -115,44 +115,35 @@ class Scene:
             admin.execute("ANALYZE")
 
     def _round(self, against: Against) -> None:
+        """Attack every claim once; one in fifty fails every tenth time."""
         self.numbers += 1
+        intent, good, bad = (self._template(document) for document in (self._intent(against), *self._evidence(against)))
         pending: list[tuple[UUID, bytes, datetime]] = []
-        intents: list[tuple[object, ...]] = []
-        results: list[tuple[object, ...]] = []
         for number in range(self.count):
-            intent, evidence = self._documents(number, against)
-            leaves = [LeafId.new(self.now, secrets.token_bytes).value for _ in range(2)]
-            name, outcome = str(evidence["attack"]), str(evidence["outcome"])
-            pending += [
-                (leaf, model.clear_entry(str(document["kind"]), document), self.now)
-                for leaf, document in zip(leaves, (intent, evidence), strict=True)
-            ]
-            intents.append((name, self.numbers, "observe", str(against), leaves[0], self.now))
-            results.append((name, self.numbers, outcome, leaves[1], orjson.dumps(evidence).decode(), self.now))
+            fails = number % 50 == 7 and self.numbers % 10 == 3
+            for entry in (intent, bad if fails else good):
+                leaf = LeafId.new(self.now, secrets.token_bytes).value
+                pending.append((leaf, entry.replace(PLACE, b"g.a%d" % number), self.now))
         with self.database.system() as tx:
             tx.copy("COPY heldtrue.log_pending (leaf_id, entry, created_at) FROM STDIN", pending)
-            tx.copy(
-                "COPY heldtrue.attack_runs (attack, number, place, against, leaf_id, started_at) FROM STDIN", intents
-            )
-            tx.copy(
-                "COPY heldtrue.attack_results (attack, number, outcome, leaf_id, evidence, finished_at) FROM STDIN",
-                results,
-            )
         self.runs += self.count
 
-    def _documents(self, number: int, against: Against) -> tuple[dict[str, object], dict[str, object]]:
-        """One claim in fifty fails every tenth time."""
-        fails = number % 50 == 7 and self.numbers % 10 == 3
-        outcome = Outcome.BROKEN if against is Against.BROKEN or fails else Outcome.HELD
-        name = f"g.a{number}"
-        intent = documents.intent(ATTACK, self.numbers, against, Place.OBSERVE, self.now) | {"attack": name}
-        evidence = documents.evidence(
-            attack=name, source_sha256="a" * 64, number=self.numbers, against=against, place=Place.OBSERVE,
-            outcome=outcome, subject=ORIGIN, coverage={"routes": 41, "requests": 164}, originator="schedule",
-            executor="heldtrue 0, Python 3.11", started_at=self.now, finished_at=self.now,
-            result="All 41 routes refused all 4 kinds of bad credential.",
-        )  # fmt: skip
-        return intent, evidence
+    def _template(self, document: dict[str, object]) -> bytes:
+        return model.clear_entry(str(document["kind"]), document)
+
+    def _intent(self, against: Against) -> dict[str, object]:
+        return documents.intent(ATTACK, self.numbers, against, Place.OBSERVE, self.now)
+
+    def _evidence(self, against: Against) -> list[dict[str, object]]:
+        return [
+            documents.evidence(
+                attack=ATTACK.name, source_sha256="a" * 64, number=self.numbers, against=against, place=Place.OBSERVE,
+                outcome=outcome, subject=ORIGIN, coverage={"routes": 41, "requests": 164}, originator="schedule",
+                executor="heldtrue 0, Python 3.11", started_at=self.now, finished_at=self.now,
+                result="All 41 routes refused all 4 kinds of bad credential.",
+            )
+            for outcome in (Outcome.BROKEN if against is Against.BROKEN else Outcome.HELD, Outcome.BROKEN)
+        ]  # fmt: skip
 
     # ------------------------------------------------------------ looks
 
