@@ -98,7 +98,7 @@ def test_an_edited_verdict_is_seen_and_changes_nothing(scene: Scene) -> None:
     assert scene.states()["g.claim_two"] is State.FAILING
     scene.tamper(
         "UPDATE heldtrue.log_entries SET entry = convert_to(replace(convert_from(entry, 'UTF8'),"
-        " '\"outcome\":\"broken\"', '\"outcome\":\"held\"'), 'UTF8')"
+        ' \'"outcome":"broken"\', \'"outcome":"held"\'), \'UTF8\')'
         " WHERE position(convert_to('\"against\":\"control\"', 'UTF8') in entry) > 0"
         " AND position(convert_to('\"outcome\":\"broken\"', 'UTF8') in entry) > 0"
     )
@@ -287,4 +287,3 @@ def test_each_release_breaks_every_control_again_and_logs_it(world: World) -> No
     world.publish()
     seen = [e for e in map(json.loads, world.entries()) if e["kind"] == "evidence" and e["against"] == "broken-control"]
     assert [entry["executor"].split(",")[0] for entry in seen] == ["heldtrue 0", "heldtrue 1", "heldtrue 10"]
-

@@ -164,13 +164,11 @@ def furnish(whole: Whole, name: str, environment: str = "live") -> Belongings:
         **operators,
         "mail_id": failed_mail(whole),
         **_papers(house),
-        **flow,
-    }
-    nobodys = {"ordinal", "number", "upstream_key_id", "mail_id", "register", "item", *PAPERS, *operators}
         **granted(whole),
         **flow,
     }
-    nobodys = {"ordinal", "number", "upstream_key_id", "mail_id", "document", "ask_id", "grant_id", "download_id"}
+    nobodys = {"ordinal", "number", "upstream_key_id", "mail_id", "register", "item", *PAPERS, *operators}
+    nobodys |= {"document", "ask_id", "grant_id", "download_id"}
     marks = {CANARY, *(value for parameter, value in names.items() if parameter not in nobodys), me["id"]}
     return Belongings(admin, me["organisation_id"], names, {*marks, *(mark.split("_")[-1] for mark in marks)})
 

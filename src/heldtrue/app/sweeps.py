@@ -19,8 +19,8 @@ from heldtrue.capabilities.intake.actions import sweep as sweep_objects
 from heldtrue.capabilities.keystore.actions import rotate_due
 from heldtrue.capabilities.post.actions import forget as forget_mails
 from heldtrue.capabilities.registers import subscribers
-from heldtrue.capabilities.tenants.actions import operator_in
 from heldtrue.capabilities.room.keeping import forget as forget_readers
+from heldtrue.capabilities.tenants.actions import operator_in
 
 EVERY = timedelta(hours=1)
 REMEMBERED = timedelta(hours=24)
@@ -38,10 +38,9 @@ def sweep(services: Services, now: datetime) -> dict[str, int]:
     with services.database.system() as tx:
         pruned = prune_changes(tx)
     with services.database.system() as tx:
-        mails = forget_mails(tx, now)
+        mails, readers = forget_mails(tx, now), forget_readers(tx, now)
     told = _tell(services)
     note_hosts(services)
-        mails, readers = forget_mails(tx, now), forget_readers(tx, now)
     removed = sweep_objects(services.database, services.objects, now)
     reminder = Reminder(services.database, services.ground.home.platform, services.cache, services.entropy)
     done = {

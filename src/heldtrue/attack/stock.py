@@ -50,11 +50,9 @@ _SIGNED = {
 _ASKED = base64.b64encode(b"No,Question,Answer\n1,Is data encrypted in transit with TLS?,\n").decode()
 _NOBODYS = frozenset({
     "ordinal", "number", "upstream_key_id", "mail_id", "register", "item", "objection_id", "agreement_id",
-    "questionnaire_id", "report_id", "finding_id", "pipeline_key_id",
+    "questionnaire_id", "report_id", "finding_id", "pipeline_key_id", "document", "ask_id", "grant_id",
+    "download_id",
 })  # fmt: skip
-_NOBODYS = frozenset(
-    {"ordinal", "number", "upstream_key_id", "mail_id", "document", "ask_id", "grant_id", "download_id"}
-)
 
 
 @dataclass(slots=True)

@@ -138,9 +138,10 @@ def test_every_setting_is_in_the_operators_guide() -> None:
     names = [*Settings.__struct_fields__]
     for section in (
         settings.Limits, settings.Destinations, settings.Objects, settings.Leaks, settings.Mail, settings.Portal,
-        settings.Scan, settings.Transforms,
+        settings.Posture, settings.Scan, settings.Transforms,
     ):  # fmt: skip
         names += [f"{section.__name__.lower()}.{name}" for name in section.__struct_fields__]
     names += [f"company.{name}" for name in CompanySettings.__struct_fields__]
-    sections = {"company", "limits", "destinations", "objects", "edge", "leaks", "mail", "portal", "scan", "transforms"}
+    sections = {"company", "limits", "destinations", "objects", "edge", "leaks", "mail", "portal", "posture", "scan"}
+    sections |= {"transforms"}
     assert {name for name in names if f"`{name}`" not in guide} == sections

@@ -1,4 +1,4 @@
-"""From the log's entries to what is remembered: nothing left out of the log passes for held, no word changes a state."""
+"""From the log's entries to what is remembered: what the log leaves out fails, and no word changes a state."""
 
 from __future__ import annotations
 

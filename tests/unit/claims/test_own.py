@@ -1,4 +1,4 @@
-"""The operator's own claims: beside those that ship, never in their place; and declared checks that find a violation."""
+"""The operator's own claims stand beside those that ship, never in their place; declared checks see a violation."""
 
 from __future__ import annotations
 
@@ -106,9 +106,9 @@ def test_a_package_that_cannot_be_used_is_named(package: Path, source: str, what
 
 
 def test_an_installed_package_is_found_by_its_entry_point(package: Path) -> None:
+    promised = TOML.partition("attacks = ")[0]
     (package / "ours_nine.py").write_text(
-        "from heldtrue.claims.own import Extension\n"
-        f"EXTENSION = Extension(claims='''{TOML.replace('attacks = ', 'frameworks = [] # ').partition('cadence')[0]}''')\n"
+        f"from heldtrue.claims.own import Extension\nEXTENSION = Extension(claims='''{promised}''')\n"
     )
     assert [(name, own.claims[0].id) for name, own in installed()] == [("ours", "own.held")]
 

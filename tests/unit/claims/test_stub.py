@@ -47,7 +47,9 @@ def outcomes(home: Path) -> dict[str, bool]:
 
 
 def test_the_stub_fails_for_its_own_reason_and_goes_green_as_the_guide_says(package: Path) -> None:
-    assert all("NAME" not in path.read_text() for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    assert all(
+        "NAME" not in path.read_text() for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc"
+    )
     before = outcomes(package)
     assert len(before) == 3
     assert [name for name, good in before.items() if not good] == ["test_the_attack_sees_through_the_broken_control"]

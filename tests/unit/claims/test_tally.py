@@ -24,7 +24,11 @@ def claims(count: int) -> tuple[Claim, ...]:
         made = a_claim(*([] if number % 5 == 4 else [f"g.a{number}"]))
         names = {name: getattr(made, name) for name in made.__slots__}
         paper = Document(
-            title="T", owner="the lead", dated=NOON.date(), expires=(NOON + (number % 3 + 1) * DAY).date(), sha256="0" * 64
+            title="T",
+            owner="the lead",
+            dated=NOON.date(),
+            expires=(NOON + (number % 3 + 1) * DAY).date(),
+            sha256="0" * 64,
         )
         more = {"id": f"g.c{number}", "group": f"G{number % 3}", "document": paper if number % 10 == 4 else None}
         return Claim(**{**names, **more})

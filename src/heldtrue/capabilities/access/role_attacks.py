@@ -42,7 +42,7 @@ PUBLISHABLE = frozenset({Permission.PAYLOAD_SEND})
 """All that a publishable key may do, whatever its role was."""
 
 
-NAMED = {"pipeline_key_id": "0" * 64, "ordinal": "1", "number": "1", "register": "none", "item": "none"}
+NAMED = {"pipeline_key_id": "0" * 64, "ordinal": "1", "number": "1", "register": "none", "item": "none", "document": "procurement"}  # no document is called so
 """Sound values of path parameters that are no ids."""
 _KINDS: dict[str, type[Id]] = {
     "key_id": KeyId,
@@ -74,11 +74,6 @@ def nothing(arena: Arena) -> dict[str, str]:
     """Return sound ids of things that do not exist."""
     now, entropy = arena.clock.now(), arena.entropy
     return {name: str(kind.new(now, entropy)) for name, kind in _KINDS.items()} | NAMED
-    return {name: str(kind.new(now, entropy)) for name, kind in _KINDS.items()} | {
-        "ordinal": "1",
-        "number": "1",
-        "document": "procurement",  # which no document may be called: nothing is kept
-    }
 
 
 def role_matrix(arena: Arena) -> Finding:
