@@ -121,7 +121,7 @@ def no_verification() -> Changes:
         trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
         return trusting
 
-    return [("heldtrue.capabilities.deliveries.dialer:_context", context)]
+    return [("heldtrue.capabilities.deliveries.connector:_context", context)]
 
 
 def no_judgement() -> Changes:
@@ -131,7 +131,7 @@ def no_judgement() -> Changes:
     def judge(_address: object, _allow: object) -> Verdict:
         return Verdict(permitted=True, listed=False, reason="")
 
-    return [("heldtrue.capabilities.deliveries.dialer:judge", judge)]
+    return [("heldtrue.capabilities.deliveries.connector:judge", judge)]
 
 
 def everybody() -> Changes:
