@@ -1,4 +1,4 @@
-"""The broker's own program: started in a fresh interpreter with an empty environment, beside a copy of what it needs."""
+"""The broker's own program: in a fresh interpreter with an empty environment, beside a copy of what it needs."""
 
 from __future__ import annotations
 

@@ -27,6 +27,7 @@ from heldtrue.capabilities.deliveries.routes import DeliveryServices
 from heldtrue.capabilities.deliveries.routes import routes as delivery_routes
 from heldtrue.capabilities.edge.gatekeeper import Gatekeeper
 from heldtrue.capabilities.edge.upstreams import routes as upstream_routes
+from heldtrue.capabilities.egress.routes import ROUTES as EGRESS
 from heldtrue.capabilities.intake.model import Limits as IntakeLimits
 from heldtrue.capabilities.intake.routes import IntakeServices
 from heldtrue.capabilities.intake.routes import routes as intake_routes
@@ -93,6 +94,7 @@ def table(parts: Services) -> list[Route]:
             )
         ),
         *mail_routes(MailRoutes(domain=mail_domain(settings.mail))),
+        *EGRESS,
         *PROMISES,
         *portal_routes(settings.portal.embed_origins),
         *ledger_routes(parts.ground.home.data.log),

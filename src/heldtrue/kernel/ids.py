@@ -165,6 +165,18 @@ class AddressId(Id):
     prefix = "adr"
 
 
+class CredentialId(Id):
+    """A secret of a third party that a transform's calls carry."""
+
+    prefix = "crd"
+
+
+class EgressSessionId(Id):
+    """What one try of a step called."""
+
+    prefix = "egr"
+
+
 class CryptoKeyId(Id):
     """A key of the keystore: tenant key, object key or signing key."""
 

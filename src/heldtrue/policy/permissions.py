@@ -38,6 +38,9 @@ class Permission(StrEnum):
     PROBE_RECORD = "probe.record"
     ADDRESS_WRITE = "address.write"
     ADDRESS_READ = "address.read"
+    CREDENTIAL_WRITE = "credential.write"
+    CREDENTIAL_READ = "credential.read"
+    EGRESS_WRITE = "egress.write"
 
 
 @unique
@@ -93,6 +96,9 @@ GRANTS: dict[Role, frozenset[Permission]] = {
         Permission.FLOW_WRITE,
         Permission.FLOW_RUN,
         Permission.AUDIT_READ,
+        Permission.CREDENTIAL_WRITE,
+        Permission.CREDENTIAL_READ,
+        Permission.EGRESS_WRITE,
     },
     Role.SENDER: frozenset({Permission.SELF_READ, Permission.PAYLOAD_SEND}),
     Role.READER: _READS,

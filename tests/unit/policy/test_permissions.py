@@ -12,8 +12,11 @@ address.read          admin reader
 address.write         admin
 audit.read            admin
 claim.run             operator
+credential.read       admin
+credential.write      admin
 delivery.read         admin reader
 delivery.replay       admin
+egress.write          admin
 endpoint.read         admin reader
 endpoint.write        admin
 environment.create    operator

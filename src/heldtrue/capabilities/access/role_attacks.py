@@ -12,6 +12,7 @@ from heldtrue.capabilities.access.session_attacks import MAY
 from heldtrue.crypto import tokens
 from heldtrue.kernel.ids import (
     AddressId,
+    CredentialId,
     CryptoKeyId,
     DeliveryId,
     EndpointId,
@@ -47,6 +48,7 @@ _KINDS: dict[str, type[Id]] = {
     "flow_id": FlowId,
     "run_id": RunId,
     "address_id": AddressId,
+    "credential_id": CredentialId,
 }
 
 

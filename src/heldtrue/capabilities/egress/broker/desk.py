@@ -67,8 +67,6 @@ class Desk:
             case {"do": "revoke", "token": str(token)} if token in given:
                 given.discard(token)
                 return frames.joined({"revoked": True}, msgspec.json.encode(await self._revoke(token)))
-            case {"do": "about"}:
-                return frames.joined({"open": len(self._open)})
             case _:
                 raise frames.FrameError("what is asked is no grant of yours")
 
