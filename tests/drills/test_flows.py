@@ -8,10 +8,10 @@ import pwd
 import stat
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
+from flow_instance import flow, key_material, level, memory_of, settled, transform
 from instance import HELDTRUE, Instance, until
 
 from heldtrue.app.runner import SOCKET
@@ -43,32 +43,6 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Generator[Instance]:
 @pytest.fixture(scope="module")
 def key(instance: Instance) -> str:
     return instance.organisation("Flows")
-
-
-def level(instance: Instance) -> str:
-    for line in instance.call("GET", "/metrics").body.decode().splitlines():
-        if line.startswith("heldtrue_sandbox_level{"):
-            return line.split('"')[1]
-    return ""
-
-
-def transform(instance: Instance, key: str, code: str, language: str = "python") -> str:
-    asked = {"name": "t", "language": language, "code": code}
-    return instance.done("POST", "/v1/transforms", asked, key)["id"]
-
-
-def flow(instance: Instance, key: str, kind: str, *steps: dict[str, Any]) -> str:
-    asked = {"name": kind, "steps": list(steps), "filters": {"field": {"pointer": "/kind", "equals": kind}}}
-    return instance.done("POST", "/v1/flows", asked, key)["id"]
-
-
-def settled(instance: Instance, key: str, payload: str) -> dict[str, Any]:
-    def look() -> Any:
-        [run] = instance.done("GET", f"/v1/runs?payload_id={payload}", None, key)["data"] or [{"state": ""}]
-        return run if run["state"] in {"done", "failed"} else None
-
-    run = until(look, 90, "the run is settled")
-    return instance.done("GET", f"/v1/runs/{run['id']}", None, key)
 
 
 def runner(instance: Instance) -> psutil.Process:
@@ -112,26 +86,6 @@ def test_the_runner_holds_no_secret_and_no_way_to_one(instance: Instance) -> Non
     assert b"runner_main" in held
     assert platform_key not in held
     assert bytes.fromhex(key_material(platform_key)) not in held
-
-
-def key_material(line: bytes) -> str:
-    """Return the longest run of hex in the key file, or a text that cannot be there."""
-    import re
-
-    return max(re.findall(r"(?:[0-9a-f]{2}){16,}", line.decode("latin-1")) or ["00ff" * 16], key=len)
-
-
-def memory_of(pid: int) -> bytes:
-    """Return what is mapped and readable of a process's own."""
-    held = bytearray()
-    with Path(f"/proc/{pid}/mem").open("rb", 0) as memory:
-        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-            area, rights = line.split()[:2]
-            begin, end = (int(part, 16) for part in area.split("-"))
-            if rights.startswith("rw") and "[v" not in line:
-                memory.seek(begin)
-                held += memory.read(end - begin)
-    return bytes(held)
 
 
 def test_a_killed_runner_comes_back_alone_and_the_run_is_taken_up_again(instance: Instance, key: str) -> None:

@@ -63,6 +63,8 @@ def stock(arena: Arena, probe: Probe) -> Stock:
     asked = {"dry_run": False, "endpoint_id": endpoint["id"], "state": "held"}
     replay = caller.call("POST", "/v1/deliveries/replays", token, asked).expect(202).json()
     address = caller.call("POST", "/v1/addresses", token, {"description": mark}).expect(201).json()
+    secret = {"name": mark, "value": mark, "hosts": ["api.invalid"]}
+    credential = caller.call("POST", "/v1/credentials", token, secret).expect(201).json()
     leaf = caller.call("GET", "/v1/audit?limit=1", token).expect(200).json()["data"][0]["leaf_id"]
     ids = {
         "key_id": key["id"],
@@ -77,6 +79,7 @@ def stock(arena: Arena, probe: Probe) -> Stock:
         "organisation_id": str(probe.tenant),
         "upstream_key_id": f"ck_{bytes(16).hex()}",  # the instance's, of no organisation
         "address_id": address["id"],
+        "credential_id": credential["id"],
     }
     marks = (mark, *(value for name, value in ids.items() if name not in _NOBODYS), str(probe.tenant.value))
     return Stock(ids, marks)
@@ -97,12 +100,13 @@ def _flow(arena: Arena, probe: Probe, mark: str) -> dict[str, str]:
 
 
 def retire(arena: Arena, probe: Probe, had: Stock) -> None:
-    """Take back what would go on working: flow, endpoint, key and mail address; erase the payload."""
+    """Take back what would go on working: flow, endpoint, key, mail address and credential; erase the payload."""
     kinds = {
         "flows": "flow_id",
         "endpoints": "endpoint_id",
         "keys": "key_id",
         "addresses": "address_id",
+        "credentials": "credential_id",
         "payloads": "payload_id",
     }
     for path in (f"/v1/{kind}/{had.ids[name]}" for kind, name in kinds.items()):
@@ -157,6 +161,13 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "GET /v1/transforms/{transform_id}/versions": _JUST_ASK,
     "GET /v1/transforms/{transform_id}/versions/{number}": _JUST_ASK,
     "POST /v1/transforms/{transform_id}/rollback": _json({"number": 1}),
+    "GET /v1/transforms/{transform_id}/egress": _JUST_ASK,
+    "PUT /v1/transforms/{transform_id}/egress": _json({"rules": [{"host": "api.invalid"}]}),
+    "POST /v1/credentials": _json({"name": "attack", "value": "attack-value", "hosts": ["api.invalid"]}),
+    "GET /v1/credentials": _JUST_ASK,
+    "GET /v1/credentials/{credential_id}": _JUST_ASK,
+    "PUT /v1/credentials/{credential_id}": _json({"description": "probe"}),
+    "DELETE /v1/credentials/{credential_id}": _JUST_ASK,
     "POST /v1/flows": _json({"name": "probe", "enabled": False}),
     "GET /v1/flows": _JUST_ASK,
     "GET /v1/flows/{flow_id}": _JUST_ASK,

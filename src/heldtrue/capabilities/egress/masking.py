@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from urllib.parse import quote, quote_plus
 
 MASK = b"{{credential:%s}}"
@@ -15,17 +15,13 @@ SHORTEST = 8
 class Mask:
     """What is not to come through, and what is put in its place."""
 
-    def __init__(self, credentials: Mapping[str, str], headers: Iterable[str] = ()) -> None:
-        """Take names → values, and the whole header values in which these were sent."""
+    def __init__(self, credentials: Mapping[str, str]) -> None:
+        """Take names → values."""
         found: dict[bytes, bytes] = {}
         for name, value in credentials.items():
-            for spelling in spellings(value):
-                found[spelling] = MASK % name.encode()
-        for value in headers:
-            for part in (value, value.rpartition(" ")[2]):
-                if any(one in part for one in credentials.values()):
-                    for spelling in spellings(part):
-                        found.setdefault(spelling, MASK % b"?")
+            for text in (value, *_within(value)):
+                for spelling in spellings(text):
+                    found[spelling] = MASK % name.encode()
         self._found = sorted(found.items(), key=lambda one: -len(one[0]))
 
     def __repr__(self) -> str:
@@ -53,3 +49,12 @@ def spellings(value: str) -> set[bytes]:
             start = (offset * 8 + 5) // 6
             made.add(text[start : (len(raw) + offset) * 8 // 6])
     return {one for one in made if len(one) >= SHORTEST}
+
+
+def _within(value: str) -> list[str]:
+    """Return what *value* holds in Base64, as user and password do (RFC 7617): all of it, and the password."""
+    try:
+        text = base64.b64decode(value, validate=True).decode()
+    except ValueError:
+        return []
+    return [part for part in (text, text.partition(":")[2]) if len(part) >= SHORTEST]

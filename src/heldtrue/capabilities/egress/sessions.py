@@ -150,4 +150,13 @@ def _view(op: Operation, row: store.SessionRow) -> EgressSessionView:
 
 
 def _call(call: Call) -> CallView:
-    return CallView(**{**msgspec.structs.asdict(call), "credentials": list(call.credentials)})
+    return CallView(
+        host=call.host,
+        method=call.method,
+        status=call.status,
+        refused=call.refused,
+        sent=call.sent,
+        received=call.received,
+        milliseconds=call.milliseconds,
+        credentials=list(call.credentials),
+    )

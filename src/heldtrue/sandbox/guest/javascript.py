@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import quickjs
@@ -84,7 +85,7 @@ def run(
     if fetch is None:
         engine.set_time_limit(limits["cpu_seconds"])
     else:
-        engine.add_callable("heldtrueLine", lambda asked: _fetched(fetch, asked))
+        engine.add_callable("heldtrueLine", partial(_fetched, fetch))
     refs = ["raw", *(each["ref"] for each in payload["attachments"] if each.get("size") is not None)]
     files = {ref: base64.b64encode(attachment(ref)).decode() for ref in refs}
     offered = engine.eval(PRELUDE)(engine.parse_json(json.dumps(files)), limits["log_bytes"])

@@ -158,7 +158,7 @@ async def _call(account: Account, ways: Ways, question: Question, progress: Prog
     for name in question.headers:
         if name in ours:
             raise RefusedCallError("bad-header", f"the header {name} is added by the rule of {rule.host}")
-    mask = Mask({name: account.grant.credentials[name].value for name in progress.credentials}, ours.values())
+    mask = Mask({name: account.grant.credentials[name].value for name in progress.credentials})
     headers = {"user-agent": USER_AGENT, **question.headers, **ours, "accept-encoding": "identity"}
     try:
         async with asyncio.timeout(caps.call_seconds):

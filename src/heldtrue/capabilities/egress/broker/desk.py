@@ -7,11 +7,14 @@ A grant is a random token for one execution. It ends when it is revoked, when wh
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import socket
 import struct
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -23,6 +26,9 @@ from heldtrue.capabilities.egress.grants import Calls, Grant
 LONGEST_LIFE = 120.0
 """Seconds: more than any execution may take."""
 MOST_GRANTS = 4096
+Hear = Callable[[bytes], Awaitable[bytes | None]]
+"""Take a frame and return what is said to it."""
+log = logging.getLogger("heldtrue.broker")
 _CREDENTIALS = struct.Struct("3i")
 
 
@@ -51,12 +57,12 @@ class Desk:
         """Take grants and revocations until the worker hangs up, which revokes what it granted."""
         given = set[str]()
         try:
-            await self._visit(reader, writer, self._granters, lambda frame: self._decide(frame, given))
+            await self._visit(reader, writer, self._granters, partial(self._decide, given))
         finally:
             for token in given:
                 await self._revoke(token)
 
-    async def _decide(self, frame: bytes, given: set[str]) -> bytes:
+    async def _decide(self, given: set[str], frame: bytes) -> bytes:
         asked: Any
         asked, body = frames.split(frame)
         match asked:
@@ -125,6 +131,9 @@ class Desk:
         except asyncio.CancelledError:
             call.cancel()
             raise
+        if not call.cancelled() and (error := call.exception()) is not None:
+            log.error("a call failed in an unknown way: %s", type(error).__name__)  # its text may hold what was sent
+            return frames.joined({"refused": ["broken", "the broker could not make this call"]})
         if call.cancelled():
             return frames.joined({"refused": ["no-grant", "the run is over"]})
         return frames.joined(*call.result())
@@ -132,7 +141,7 @@ class Desk:
     # ------------------------------------------------------------ both
 
     async def _visit(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, users: frozenset[int], hear: Any
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, users: frozenset[int], hear: Hear
     ) -> None:
         task = asyncio.current_task()
         if task is not None:
