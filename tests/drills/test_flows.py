@@ -8,13 +8,17 @@ import pwd
 import stat
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
-from flow_instance import flow, key_material, level, memory_of, settled, transform
+from aiohttp import web
+from flow_instance import flow, key_material, level, memory_of, program, settled, transform
 from instance import HELDTRUE, Instance, until
+from receiver import Receiver
 
-from heldtrue.app.runner import SOCKET
+from heldtrue.app.broker import GRANTS
+from heldtrue.app.runner import CALLS, SOCKET
 
 pytestmark = pytest.mark.drill
 CODE = """
@@ -27,10 +31,48 @@ SCRIPT = "function transform(payload, context) { return many([payload.json.total
 SLOW = "import time\ndef transform(payload, context):\n    time.sleep(context['seconds'])\n    return 'done'\n"
 
 
+VALUE = "s3cr3t-" + "k9" * 12
+CALLS_OUT = """
+from heldtrue_guest import FetchError, fetch
+def transform(payload, context):
+    said = fetch("POST", context["url"] + "/echo", {"content-type": "application/json"}, '{"a": 1}')
+    try:
+        fetch("GET", "https://elsewhere.example/")
+        other = "it answered"
+    except FetchError as error:
+        other = error.code
+    return {"status": said.status, "said": said.json(), "other": other, "seen": said.headers["x-seen"]}
+"""
+SCRIPT_CALLS_OUT = """
+function transform(payload, context) {
+  const said = fetch("GET", context.url + "/echo", { accept: "text/plain" });
+  let other = "it answered";
+  try { fetch("GET", "https://elsewhere.example/"); } catch (error) { other = error.code; }
+  return { status: said.status, ok: said.ok, said: said.json(), other };
+}
+"""
+
+
+async def echoes(_receiver: Receiver, request: web.Request) -> web.StreamResponse:
+    """Answer with everything that came, as a server that is asked to."""
+    held = request.headers.get("authorization", "none")
+    return web.json_response(
+        {"held": held, "body": (await request.read()).decode()}, headers={"x-seen": f"you sent {held}"}
+    )
+
+
 @pytest.fixture(scope="module")
-def instance(tmp_path_factory: pytest.TempPathFactory) -> Generator[Instance]:
+def receiver(tmp_path_factory: pytest.TempPathFactory) -> Generator[Receiver]:
+    with Receiver(tmp_path_factory.mktemp("outside"), {"/echo": echoes}) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Generator[Instance]:
     root = tmp_path_factory.mktemp("flows")
-    (root / "heldtrue.toml").write_text("claims = false\n")
+    (root / "heldtrue.toml").write_text(
+        f'claims = false\n[destinations]\nallow = ["127.0.0.1/32"]\nca_file = "{receiver.ca_file}"\n'
+    )
     one = Instance(root, flags=("--config", str(root / "heldtrue.toml")))
     one.start()
     try:
@@ -46,13 +88,13 @@ def key(instance: Instance) -> str:
 
 
 def runner(instance: Instance) -> psutil.Process:
-    """Return the process that serves jobs: the supervisor's own child that was exec'd."""
-    assert instance.process is not None
-    [found] = [
-        one for one in psutil.Process(instance.process.pid).children()
-        if any(part.endswith("runner_main.py") for part in one.cmdline())
-    ]  # fmt: skip
-    return found
+    """Return the process that serves jobs."""
+    return program(instance, "runner_main.py")
+
+
+def broker(instance: Instance) -> psutil.Process:
+    """Return the process that calls out."""
+    return program(instance, "broker_main.py")
 
 
 def test_code_in_two_languages_makes_outputs_that_arrive_nowhere_else(instance: Instance, key: str) -> None:
@@ -129,3 +171,86 @@ def test_code_is_tried_out_without_an_instance(tmp_path: Path) -> None:
     assert [one.returncode for one in trials] == [0, 0], trials[0].stderr
     assert trials[0].stdout == trials[1].stdout
     assert json.loads(trials[0].stdout)["outputs"] == [[1, 2]]
+
+
+# ---------------------------------------------------------------- calls to the outside
+
+
+@pytest.fixture(scope="module")
+def host(instance: Instance, receiver: Receiver, key: str) -> str:
+    """Keep a credential for the receiver, and return the receiver's host."""
+    host = f"localhost:{receiver.port}"
+    asked = {"name": "books", "value": VALUE, "hosts": [host]}
+    made = instance.done("POST", "/v1/credentials", asked, key)
+    assert VALUE not in json.dumps(made)
+    return host
+
+
+def reaching(instance: Instance, key: str, code: str, language: str, kind: str, host: str) -> dict[str, Any]:
+    """Run *code* with leave to call *host*; return its run and its output."""
+    made = transform(instance, key, code, language)
+    rules = [{"host": host, "headers": {"Authorization": "Bearer {{credential:books}}"}}]
+    instance.done("PUT", f"/v1/transforms/{made}/egress", {"rules": rules}, key)
+    flow(instance, key, kind, {"transform_id": made, "config": {"url": f"https://{host}"}})
+    payload = instance.done("POST", "/v1/payloads", {"kind": kind}, key)["id"]
+    run = settled(instance, key, payload, patient=False)
+    assert run["state"] == "done", json.dumps(run)
+    [output] = instance.done("GET", f"/v1/payloads/{payload}/outputs?content=true", None, key)["data"]
+    return {"run": run, "output": json.loads(output["content"]), "payload": payload}
+
+
+def test_python_calls_an_allowed_host_with_a_credential_that_it_never_sees(
+    instance: Instance, receiver: Receiver, key: str, host: str
+) -> None:
+    done = reaching(instance, key, CALLS_OUT, "python", "python", host)
+    assert done["output"] == {
+        "status": 200,
+        "said": {"held": "Bearer {{credential:books}}", "body": '{"a": 1}'},
+        "other": "host-not-allowed",
+        "seen": "you sent Bearer {{credential:books}}",
+    }
+    assert receiver.received[-1].headers["authorization"] == f"Bearer {VALUE}"
+    [session] = done["run"]["egress"]
+    called, refused = session["calls"]
+    assert session["outcome"] == "closed"
+    assert (called["host"], called["method"], called["status"], called["sent"]) == (host, "POST", 200, 8)
+    assert called["credentials"] == ["books"]
+    assert called["received"] > 0
+    assert (refused["host"], refused["refused"]) == ("elsewhere.example", "host-not-allowed")
+    told = instance.done("GET", "/v1/audit?limit=100", None, key)["data"]
+    assert {"egress.opened", "egress.closed", "egress.changed", "credential.created"} <= {one["event"] for one in told}
+
+
+def test_javascript_calls_the_same_way(instance: Instance, key: str, host: str) -> None:
+    done = reaching(instance, key, SCRIPT_CALLS_OUT, "javascript", "script", host)
+    assert done["output"] == {
+        "status": 200,
+        "ok": True,
+        "said": {"held": "Bearer {{credential:books}}", "body": ""},
+        "other": "host-not-allowed",
+    }
+
+
+def test_the_broker_holds_no_key_and_no_way_to_the_database(instance: Instance) -> None:
+    process = broker(instance)
+    assert process.environ() == {}
+    platform_key = (instance.keys / "platform.key").read_bytes().split(b"\n")[0]
+    held = memory_of(process.pid)
+    assert b"broker_main" in held
+    assert platform_key not in held
+    assert bytes.fromhex(key_material(platform_key)) not in held
+    sockets = [str(one.laddr) for one in process.net_connections("all") if one.laddr]
+    assert not [one for one in sockets if "PGSQL" in one]
+    if os.geteuid() == 0:
+        assert set(process.uids()) == {pwd.getpwnam("heldtrue-broker").pw_uid}
+        grants, calls = instance.data / "run" / GRANTS, instance.data / "sandbox" / CALLS
+        assert [stat.S_IMODE(one.stat().st_mode) for one in (grants, calls)] == [0o600, 0o600]
+        assert grants.stat().st_uid == pwd.getpwnam("heldtrue").pw_uid
+        assert calls.stat().st_uid == pwd.getpwnam("heldtrue-runner").pw_uid
+
+
+def test_a_killed_broker_comes_back_and_calls_go_on(instance: Instance, key: str, host: str) -> None:
+    old = broker(instance)
+    old.kill()
+    until(lambda: broker(instance).pid != old.pid, 60, "another broker")
+    assert reaching(instance, key, SCRIPT_CALLS_OUT, "javascript", "again", host)["output"]["status"] == 200

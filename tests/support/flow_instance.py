@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 from typing import Any
 
+import psutil
 from instance import Instance, until
 
 
@@ -53,3 +55,17 @@ def memory_of(pid: int) -> bytes:
                 memory.seek(begin)
                 held += memory.read(end - begin)
     return bytes(held)
+
+
+def program(instance: Instance, name: str) -> psutil.Process:
+    """Return the child of the supervisor that was exec'd to run the file *name*; wait while there is none."""
+
+    def look() -> psutil.Process | None:
+        assert instance.process is not None
+        for one in psutil.Process(instance.process.pid).children():
+            with contextlib.suppress(psutil.Error):  # it ended meanwhile
+                if any(part.endswith(name) for part in one.cmdline()):
+                    return one
+        return None
+
+    return until(look, 60, name)

@@ -21,7 +21,9 @@ from heldtrue.app.boot import Home
 from heldtrue.app.listener import bind_unix
 from heldtrue.app.processes import Announce, Child, Ready
 from heldtrue.app.settings_transforms import Transforms
+from heldtrue.sandbox.client import RunnerClient
 from heldtrue.sandbox.image import Image, build
+from heldtrue.sandbox.jobs import Job, RunResult
 
 SOCKET = "runner.sock"
 IMAGES = "images"
@@ -76,6 +78,16 @@ def short(folder: Path) -> Generator[Path]:
         yield Path(f"/proc/self/fd/{descriptor}")
     finally:
         os.close(descriptor)
+
+
+async def run_once(home: Home, job: Job) -> RunResult:
+    """Have the runner of this instance do one job; raise `RunnerUnavailableError` when it does not answer."""
+    with short(home.data.run) as folder:
+        client = RunnerClient(folder / SOCKET)
+        try:
+            return await client.run(job)
+        finally:
+            await client.close()
 
 
 def children(home: Home, desk: Desk) -> list[Child]:

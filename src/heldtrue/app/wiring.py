@@ -47,6 +47,7 @@ from heldtrue.capabilities.receipts.routes import routes as receipt_routes
 from heldtrue.capabilities.tenants.routes import ROUTES as TENANTS
 from heldtrue.capabilities.transforms import run_actions as runs
 from heldtrue.capabilities.transforms.routes import ROUTES as FLOWS
+from heldtrue.capabilities.transforms.trial import trial_routes
 from heldtrue.http.app import build_app
 from heldtrue.http.limits import Limits, Rate
 from heldtrue.http.ports import Ports
@@ -95,6 +96,7 @@ def table(parts: Services) -> list[Route]:
         ),
         *mail_routes(MailRoutes(domain=mail_domain(settings.mail))),
         *EGRESS,
+        *trial_routes(partial(runner.run_once, parts.ground.home)),
         *PROMISES,
         *portal_routes(settings.portal.embed_origins),
         *ledger_routes(parts.ground.home.data.log),

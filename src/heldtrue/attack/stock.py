@@ -163,6 +163,7 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "POST /v1/transforms/{transform_id}/rollback": _json({"number": 1}),
     "GET /v1/transforms/{transform_id}/egress": _JUST_ASK,
     "PUT /v1/transforms/{transform_id}/egress": _json({"rules": [{"host": "api.invalid"}]}),
+    "POST /v1/transforms/{transform_id}/test": (PAYLOAD, {"content-type": "application/json"}),
     "POST /v1/credentials": _json({"name": "attack", "value": "attack-value", "hosts": ["api.invalid"]}),
     "GET /v1/credentials": _JUST_ASK,
     "GET /v1/credentials/{credential_id}": _JUST_ASK,
