@@ -25,12 +25,13 @@ from urllib.parse import urlsplit
 import psycopg
 import structlog
 
-from heldtrue.app import boot, first, listener, requests, web, wiring, worker
+from heldtrue.app import boot, first, listener, requests, runner, web, wiring, worker
 from heldtrue.app.boot import Base, Ground
 from heldtrue.app.processes import Child, Ready
 from heldtrue.app.publication import PAUSE, catalogue
 from heldtrue.app.services import Services, services
 from heldtrue.app.settings import Limits, Settings
+from heldtrue.app.settings_transforms import Transforms
 from heldtrue.app.version import RELEASE
 from heldtrue.attack import AttackHinderedError, Place
 from heldtrue.attack.arena import Arena, Sinks
@@ -169,9 +170,9 @@ class InstanceArenas:
         with arena(found, place) as opened:
             yield opened
 
-    def scratch(self, directory: Path) -> AbstractContextManager[Arena]:
+    def scratch(self, directory: Path, *, runs_code: bool) -> AbstractContextManager[Arena]:
         """Build an instance in *directory* and open an arena on it."""
-        return scratch(directory, self.ground)
+        return scratch(directory, self.ground, runs_code=runs_code)
 
 
 def table(parts: Services) -> tuple[Route, ...]:
@@ -205,7 +206,7 @@ def site(ground: Ground, pin: str, routes: Sequence[Route], sinks: Sinks | None 
 
 
 @contextmanager
-def scratch(directory: Path, above: Ground) -> Generator[Arena]:
+def scratch(directory: Path, above: Ground, *, runs_code: bool = False) -> Generator[Arena]:
     """Build a whole instance in *directory*, serve it, open an arena on it, and end it."""
     logs, temporary = directory / "logs", directory / "tmp"
     for made in (logs, temporary):
@@ -221,6 +222,7 @@ def scratch(directory: Path, above: Ground) -> Generator[Arena]:
             listen=f"127.0.0.1:{port}",
             platform_key=f"file:{directory}/keys/platform.key",
             claims=False,
+            transforms=Transforms(enabled="auto" if runs_code else False),
             limits=Limits(requests_per_second=30, burst=200),  # a flood must pass it on a slow machine too
         )
         home = boot.open_home(settings, directory / "data")
@@ -244,7 +246,12 @@ def scratch(directory: Path, above: Ground) -> Generator[Arena]:
             socket_.close()
             return worker.work(ground, ready)
 
-        children = [Child("web", serve, home.account), Child("worker", work, home.account)]
+        desk = stack.enter_context(runner.listening(home))
+        children = [
+            *runner.children(home, desk),
+            Child("web", serve, home.account),
+            Child("worker", work, home.account),
+        ]
         for child in children:
             stack.callback(child.stop, seconds=5.0)
             child.start()
@@ -277,7 +284,7 @@ def _into_logs(path: Path) -> None:
 
 def _wait_for(children: Sequence[Child]) -> None:
     deadline = time.monotonic() + START
-    while not all(child.ready for child in children):
+    while not all(child.ready or not child.vital for child in children):
         for child in children:
             if child.poll() is not None:
                 raise AttackHinderedError(f"the {child.name} process of the scratch instance did not start")

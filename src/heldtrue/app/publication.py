@@ -13,11 +13,14 @@ PAUSE = "claims.pause"
 """In the directory `run`: while this file exists, nothing is attacked."""
 NEEDS_EMBEDDED = ("network.database",)
 """Claims that say something of the embedded database only."""
+NEEDS_RUNNER = ("runs.fresh", "runs.confined")
+"""Claims about code that runs."""
 
 
 def catalogue(settings: Settings) -> Catalogue:
     """Return the claims that apply to an instance with these settings; others are only promised."""
-    return CATALOGUE if settings.database == "embedded" else CATALOGUE.without(NEEDS_EMBEDDED)
+    off = [] if settings.database == "embedded" else list(NEEDS_EMBEDDED)
+    return CATALOGUE.without([*off, *(NEEDS_RUNNER if settings.transforms.enabled is False else ())])
 
 
 def trust_services(parts: Services) -> TrustServices:

@@ -73,6 +73,10 @@ class Api:
             headers["Idempotency-Key"] = secrets.token_hex(16)
         return self.call("POST", path, orjson.dumps(body if body is not None else {}), headers)
 
+    def put(self, path: str, body: object) -> Any:
+        """Put JSON and return the JSON answer."""
+        return self.call("PUT", path, orjson.dumps(body), {"Content-Type": "application/json"})
+
     def delete(self, path: str) -> Any:
         """Delete what is at *path*."""
         return self.call("DELETE", path)

@@ -12,6 +12,7 @@ from heldtrue.app import maintenance, operators
 from heldtrue.app.cli import frame
 from heldtrue.app.cli.backups import backup, restore
 from heldtrue.app.cli.claims import claims
+from heldtrue.app.cli.credentials import credentials
 from heldtrue.app.cli.deliveries import deliveries
 from heldtrue.app.cli.demo import demo
 from heldtrue.app.cli.edge import edge
@@ -45,6 +46,7 @@ for name, group in (
     ("deliveries", deliveries),
     ("transforms", transforms),
     ("flows", flows),
+    ("credentials", credentials),
     ("portal", portal),
     ("log", log),
     ("claims", claims),
@@ -119,7 +121,7 @@ def uninstall(session: Session) -> None:
             },
             {"what": str(operator), "holds": "the operator's first credential"},
             {
-                "what": "users heldtrue, heldtrue-db and heldtrue-runner",
+                "what": "users heldtrue, heldtrue-db, heldtrue-runner and heldtrue-broker",
                 "holds": "nothing; `userdel` removes them (started as root only)",
             },
         ],

@@ -184,7 +184,7 @@ def _try_there(
     name, kind, body = sample
     asked = {"config": orjson.dumps(config).decode(), "name": name} | ({"version": str(version)} if version else {})
     path = f"/v1/transforms/{segment(transform)}/test?{urlencode(asked)}"
-    return session.api().upload(path, body, kind)
+    return session.api().call("POST", path, body, {"Content-Type": kind})
 
 
 @command(flows, "list")

@@ -12,13 +12,14 @@ from heldtrue.capabilities.keystore.attacks import ATTACKS as KEYSTORE
 from heldtrue.capabilities.ledger.attacks import ATTACKS as LEDGER
 from heldtrue.capabilities.receipts.attacks import ATTACKS as RECEIPTS
 from heldtrue.capabilities.tenants.attacks import ATTACKS as TENANTS
+from heldtrue.capabilities.transforms.attacks import ATTACKS as TRANSFORMS
 from heldtrue.claims.attacks.database import ATTACKS as DATABASE
 from heldtrue.claims.attacks.rim import ATTACKS as RIM
 
 ATTACKS = MappingProxyType(
     {
         attack.name: attack
-        for table in (RIM, DATABASE, KEYSTORE, INTAKE, RECEIPTS, DELIVERIES, ACCESS, EDGE, TENANTS, LEDGER)
+        for table in (RIM, DATABASE, KEYSTORE, INTAKE, RECEIPTS, DELIVERIES, ACCESS, EDGE, TENANTS, LEDGER, TRANSFORMS)
         for attack in table
     }
 )

@@ -127,6 +127,16 @@ _ALL = (
         ),
     ),
     Broken(
+        name="sandbox-used-twice",
+        what="A run's environment serves the next run too.",
+        before=_making(changes.sandbox_used_twice),
+    ),
+    Broken(
+        name="sandbox-with-sockets",
+        what="A run is in the host's network, and may make sockets.",
+        before=_making(changes.sandbox_with_sockets),
+    ),
+    Broken(
         name="entries-altered-on-the-way",
         what="Entries are shown otherwise than logged.",
         before=_making(changes.altering),

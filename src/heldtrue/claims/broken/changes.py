@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
 import ssl
@@ -16,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from heldtrue.attack import AttackHinderedError
 from heldtrue.attack.arena import Arena
 from heldtrue.attack.caller import Address
 from heldtrue.claims.broken.permit import Permit
@@ -237,3 +239,31 @@ def says_yes(*_given: object, **_named: object) -> bool:
 def does_nothing(*_given: object, **_named: object) -> None:
     """Return at once."""
     return
+
+
+def sandbox_used_twice() -> Changes:
+    """Let a run's environment serve the next run of the organisation."""
+    return _without_layers("single_use")
+
+
+def sandbox_with_sockets() -> Changes:
+    """Leave a run in the host's network, without what refuses it sockets."""
+    return _without_layers("net", "landlock_net", "seccomp")
+
+
+def _without_layers(*names: str) -> Changes:
+    """Change the copy of the runner's code that the scratch instance starts: nothing else reads that copy."""
+    genuine = importlib.import_module("heldtrue.app.runner").copy
+
+    def copy(place: Path) -> Path:
+        tree: Path = genuine(place)
+        layers = tree / "heldtrue/sandbox/jail/layers.py"
+        text = layers.read_text("utf-8")
+        for name in names:
+            if f"    {name}: bool = True\n" not in text:
+                raise AttackHinderedError(f"there is no layer {name} to break")
+            text = text.replace(f"    {name}: bool = True\n", f"    {name}: bool = False\n")
+        layers.write_text(text, "utf-8")
+        return tree
+
+    return [("heldtrue.app.runner:copy", copy)]
