@@ -7,6 +7,7 @@ from types import MappingProxyType
 from heldtrue.capabilities.access.attacks import ATTACKS as ACCESS
 from heldtrue.capabilities.deliveries.attacks import ATTACKS as DELIVERIES
 from heldtrue.capabilities.edge.attacks import ATTACKS as EDGE
+from heldtrue.capabilities.egress.attacks import ATTACKS as EGRESS
 from heldtrue.capabilities.intake.attacks import ATTACKS as INTAKE
 from heldtrue.capabilities.keystore.attacks import ATTACKS as KEYSTORE
 from heldtrue.capabilities.ledger.attacks import ATTACKS as LEDGER
@@ -19,7 +20,20 @@ from heldtrue.claims.attacks.rim import ATTACKS as RIM
 ATTACKS = MappingProxyType(
     {
         attack.name: attack
-        for table in (RIM, DATABASE, KEYSTORE, INTAKE, RECEIPTS, DELIVERIES, ACCESS, EDGE, TENANTS, LEDGER, TRANSFORMS)
+        for table in (
+            RIM,
+            DATABASE,
+            KEYSTORE,
+            INTAKE,
+            RECEIPTS,
+            DELIVERIES,
+            ACCESS,
+            EDGE,
+            TENANTS,
+            LEDGER,
+            TRANSFORMS,
+            EGRESS,
+        )
         for attack in table
     }
 )
