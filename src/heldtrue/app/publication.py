@@ -15,12 +15,16 @@ NEEDS_EMBEDDED = ("network.database",)
 """Claims that say something of the embedded database only."""
 NEEDS_RUNNER = ("runs.fresh", "runs.confined")
 """Claims about code that runs."""
+NEEDS_MAIL = ("mail.starttls",)
+"""Claims about mail that comes in."""
 
 
 def catalogue(settings: Settings) -> Catalogue:
     """Return the claims that apply to an instance with these settings; others are only promised."""
     off = [] if settings.database == "embedded" else list(NEEDS_EMBEDDED)
-    return CATALOGUE.without([*off, *(NEEDS_RUNNER if settings.transforms.enabled is False else ())])
+    off += NEEDS_RUNNER if settings.transforms.enabled is False else ()
+    off += NEEDS_MAIL if settings.mail.listen is None else ()
+    return CATALOGUE.without(off)
 
 
 def trust_services(parts: Services) -> TrustServices:

@@ -103,8 +103,8 @@ class Attack:
     """The deliberately broken control that this attack has to see through; its name in `heldtrue.claims.broken`."""
     needs: tuple[str, ...] = ()
     """Modules beside the attack's own whose source decides what it can see."""
-    runs_code: bool = False
-    """Whether it needs a runner; a scratch instance has one only then."""
+    parts: tuple[str, ...] = ()
+    """What a scratch instance must have for it beside web and worker: `runner`, `mail`."""
     limit: timedelta = timedelta(seconds=60)
     """How long it may take; over that the run counts as an error."""
     sources: Mapping[str, str] = field(init=False)

@@ -184,7 +184,7 @@ ATTACKS = (
         ),
         run=neighbours,
         breaks="sandbox-used-twice",
-        runs_code=True,
+        parts=("runner",),
     ),
     Attack(
         name="sandbox.reach",
@@ -196,6 +196,6 @@ ATTACKS = (
         ),
         run=reach,
         breaks="sandbox-with-sockets",
-        runs_code=True,
+        parts=("runner",),
     ),
 )

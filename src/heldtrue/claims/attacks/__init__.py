@@ -11,6 +11,7 @@ from heldtrue.capabilities.egress.attacks import ATTACKS as EGRESS
 from heldtrue.capabilities.intake.attacks import ATTACKS as INTAKE
 from heldtrue.capabilities.keystore.attacks import ATTACKS as KEYSTORE
 from heldtrue.capabilities.ledger.attacks import ATTACKS as LEDGER
+from heldtrue.capabilities.mail.attacks import ATTACKS as MAIL
 from heldtrue.capabilities.receipts.attacks import ATTACKS as RECEIPTS
 from heldtrue.capabilities.tenants.attacks import ATTACKS as TENANTS
 from heldtrue.capabilities.transforms.attacks import ATTACKS as TRANSFORMS
@@ -33,6 +34,7 @@ ATTACKS = MappingProxyType(
             LEDGER,
             TRANSFORMS,
             EGRESS,
+            MAIL,
         )
         for attack in table
     }

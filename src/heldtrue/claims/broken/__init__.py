@@ -126,6 +126,7 @@ _ALL = (
             _FOR_EACH_TABLE.format("GRANT ALL ON %s TO heldtrue_tenant, heldtrue_edge, heldtrue_system"),
         ),
     ),
+    Broken(name="mail-in-clear", what="Mail is taken in clear.", before=_making(changes.mail_in_clear)),
     Broken(
         name="sandbox-used-twice",
         what="A run's environment serves the next run too.",

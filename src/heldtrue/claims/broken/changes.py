@@ -241,6 +241,18 @@ def does_nothing(*_given: object, **_named: object) -> None:
     return
 
 
+def mail_in_clear() -> Changes:
+    """Take every command before encryption, and a message's beginning too."""
+    from heldtrue.capabilities.mail import protocol
+
+    async def begin(self: protocol.StrictSmtp, _: str) -> None:
+        await self.say("250 2.1.0 ok")
+
+    commands = {**protocol._COMMANDS, "MAIL": begin}  # pyright: ignore[reportPrivateUsage]
+    module = "heldtrue.capabilities.mail.protocol"
+    return [(f"{module}:CLEAR", frozenset(commands)), (f"{module}:_COMMANDS", commands)]
+
+
 def sandbox_used_twice() -> Changes:
     """Let a run's environment serve the next run of the organisation."""
     return _without_layers("single_use")
