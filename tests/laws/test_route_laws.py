@@ -73,6 +73,9 @@ BODIES: dict[str, Any] = {
     "POST /v1/transforms/{transform_id}/rollback": {"number": 1},
     "POST /v1/flows": {"name": "more", "enabled": False},
     "POST /v1/addresses": {"label": "more"},
+    "POST /v1/credentials": {"name": "more", "value": "more-than-8", "hosts": ["api.invalid"]},
+    "PUT /v1/credentials/{credential_id}": {"description": "more"},
+    "PUT /v1/transforms/{transform_id}/egress": {"rules": [{"host": "api.invalid"}]},
     "POST /v1/upstream-keys": {"upstream": "more", "overlap_seconds": 0},
     "POST /v1/probes": json.loads(SOUND["POST /v1/probes"][0] or b""),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import socket
+import ssl
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -99,6 +100,10 @@ class Outside:
 
     def but(self, **changed: Any) -> Outside:
         return replace(self, account=None, made=[], **changed)
+
+    def trusting(self) -> ssl.SSLContext:
+        """Return what takes the receiver's certificate on the public way, too."""
+        return ssl.create_default_context(cafile=str(self.receiver.ca_file))
 
     def grant(self) -> Grant:
         return Grant(self.rules, self.credentials, self.caps)

@@ -190,7 +190,7 @@ async def _send(
         skip_auto_headers=("content-type",),
     )
     try:
-        if response.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+        if not plain(response):
             raise RefusedCallError("encoded", f"{target.host} sent a compressed answer, which is not looked into")
         body = await _body(response, progress, most)
     except BaseException:
@@ -202,6 +202,11 @@ async def _send(
         [name.lower(), mask.hide_text(value)] for name, value in response.headers.items() if name.lower() not in HIDDEN
     ]
     return {"status": response.status, "url": target.url, "headers": fields}, mask.hide(body)
+
+
+def plain(response: aiohttp.ClientResponse) -> bool:
+    """Return whether a body is what it says, so that a credential in it can be seen."""
+    return response.headers.get("content-encoding", "identity").strip().lower() in {"", "identity"}
 
 
 async def _body(response: aiohttp.ClientResponse, progress: Progress, most: int) -> bytes:
