@@ -28,6 +28,7 @@ def transform(payload, context):
     return {"total": payload["json"]["a"] * 2, "environment": dict(os.environ), "who": os.getpid()}
 """
 SCRIPT = "function transform(payload, context) { return many([payload.json.total + 1, context.customer]); }"
+SCRIPT_TRIED = "function transform(payload, context) { log('tried'); return payload.json.a + context.n; }"
 SLOW = "import time\ndef transform(payload, context):\n    time.sleep(context['seconds'])\n    return 'done'\n"
 
 
@@ -147,6 +148,26 @@ def test_a_killed_runner_comes_back_alone_and_the_run_is_taken_up_again(instance
     assert instance.process.pid in before & main
     assert [one["content"] for one in instance.done(
         "GET", f"/v1/payloads/{payload}/outputs?content=true", None, key)["data"]] == ['"done"']  # fmt: skip
+
+
+def test_what_an_instance_has_is_tried_out_there_and_calls_nobody(instance: Instance, key: str) -> None:
+    made = transform(
+        instance, key, CALLS_OUT.replace('fetch("POST", context["url"] + "/echo"', 'fetch("POST", "https://a.example/"')
+    )
+    path = f"/v1/transforms/{made}/test"
+    said = instance.call("POST", path, b"{}", key, {"Content-Type": "application/json"}).json()
+    assert (said["outcome"], said["version"], said["outputs"]) == ("error", 1, [])
+    assert "not-allowed" in said["error"]
+    made = transform(instance, key, SCRIPT_TRIED, "javascript")
+    said = instance.call(
+        "POST",
+        f"/v1/transforms/{made}/test?config=%7B%22n%22:2%7D",
+        b'{"a": 3}',
+        key,
+        {"Content-Type": "application/json"},
+    ).json()
+    assert (said["outcome"], said["outputs"], said["logs"]) == ("ok", [5], ["tried"])
+    assert instance.call("POST", f"{path}?confi=1", b"{}", key, {"Content-Type": "application/json"}).status == 422
 
 
 def test_doctor_tells_the_level(instance: Instance) -> None:
