@@ -81,7 +81,10 @@ def belongings(instance: Instance, key: str, name: str) -> dict[str, str]:
     run = until(lambda: instance.done("GET", "/v1/runs", None, key)["data"], 30, "a run")[0]
     asked = {"dry_run": False, "endpoint_id": endpoint["id"], "state": "held"}
     replay = instance.done("POST", "/v1/deliveries/replays", asked, key)
+    kept = {"name": "probed", "value": mark, "hosts": ["api.invalid"]}
+    credential = instance.done("POST", "/v1/credentials", kept, key)
     return {
+        "credential_id": credential["id"],
         "transform_id": transform, "flow_id": flow, "run_id": run["id"], "number": "1", "replay_id": replay["id"],
         "endpoint_id": endpoint["id"], "key_id": spare["id"], "payload_id": payload["id"], "ordinal": "1",
         "delivery_id": found["id"], "receipt_id": found["receipt_id"], "lower": spare["secret"],

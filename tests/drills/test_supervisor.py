@@ -283,7 +283,7 @@ def test_started_by_root_every_process_but_the_supervisor_is_somebody_else(calm:
         return found
 
     assert {"heldtrue-web", "heldtrue-worker"} <= {process.name() for process in calm.tree()}
-    everybody = {"heldtrue", "heldtrue-db", "heldtrue-runner"}
+    everybody = {"heldtrue", "heldtrue-db", "heldtrue-runner", "heldtrue-broker"}
     until(lambda: set(users().values()) == everybody, 60, "the runner, which is root while it copies its code")
     for name in ("web", "worker"):
         status = Path(f"/proc/{child(calm, name).pid}/status").read_text()

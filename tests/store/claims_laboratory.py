@@ -12,7 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -46,15 +46,15 @@ class ScratchOnly:
     def live(self, place: Place) -> AbstractContextManager[Arena]:
         raise AttackHinderedError(f"there is no live instance to {place}")
 
-    def scratch(self, directory: Path) -> AbstractContextManager[Arena]:
-        return claims.scratch(directory, self._above)
+    def scratch(self, directory: Path, parts: Sequence[str]) -> AbstractContextManager[Arena]:
+        return claims.scratch(directory, self._above, parts)
 
 
 def sound(above: Any, attacks: list[Attack], home: Path) -> Iterator[tuple[Attack, Finding, float]]:
     """Run *attacks* on one sound instance, one after the other."""
     directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=home))
     directory.chmod(0o711)
-    with claims.scratch(directory, above) as arena:
+    with claims.scratch(directory, above, [part for one in attacks for part in one.parts]) as arena:
         for attack in sorted(attacks, key=lambda attack: attack.name in LAST):
             began = time.monotonic()
             with contextlib.closing(arena.caller.twin()) as caller:  # each attack has its own patience

@@ -94,6 +94,12 @@ ROWS: list[tuple[str, dict[str, object]]] = [
         {"address_id": 16, "digest": b"?" * 32, "config_sealed": b"c", "spf": "flag", "dkim": "flag", "dmarc": "flag",
          "created_at": NOW},
     ),
+    ("heldtrue.credentials", {"credential_id": 17, "config_sealed": b"c", "value_sealed": b"v", "created_at": NOW}),
+    ("heldtrue.transform_egress", {"transform_id": 12, "rules_sealed": b"r", "changed_at": NOW}),
+    (
+        "heldtrue.egress_sessions",
+        {"session_id": 18, "run_id": 14, "payload_id": 4, "position": 0, "fence": 1, "opened_at": NOW},
+    ),
     ("heldtrue.key_uses", {"key_id": 3, "last_used_at": NOW}),
     ("heldtrue.vendor_choices", {"vendor": "cloud", "permitted": True, "decided_at": NOW}),
     (

@@ -20,6 +20,7 @@ from heldtrue.capabilities.deliveries.message import Urls
 from heldtrue.capabilities.deliveries.routes import DeliveryServices
 from heldtrue.capabilities.deliveries.routes import routes as delivery_routes
 from heldtrue.capabilities.deliveries.worker import Worker, WorkerServices
+from heldtrue.capabilities.egress.routes import ROUTES as EGRESS
 from heldtrue.capabilities.intake.model import Limits
 from heldtrue.capabilities.intake.objects import LocalObjects, ObjectStore
 from heldtrue.capabilities.intake.routes import IntakeServices
@@ -120,6 +121,7 @@ def payload_routes(
         *delivery_routes(DeliveryServices(allow=reach.allow, outgoing=reach)),
         *output_routes(objects),
         *FLOWS,
+        *EGRESS,
     ]
 
 

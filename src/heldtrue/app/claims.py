@@ -24,13 +24,16 @@ from urllib.parse import urlsplit
 import psycopg
 import structlog
 
-from heldtrue.app import boot, first, listener, requests, web, wiring, worker
+from heldtrue.app import boot, first, listener, mail, requests, runner, web, wiring, worker
 from heldtrue.app.boot import Base, Ground
 from heldtrue.app.declared import declared
 from heldtrue.app.processes import Child, Ready
 from heldtrue.app.publication import PAUSE, known
 from heldtrue.app.services import Services, services
 from heldtrue.app.settings import Limits, Settings
+from heldtrue.app.settings_edge import host_and_port
+from heldtrue.app.settings_mail import Mail
+from heldtrue.app.settings_transforms import Transforms
 from heldtrue.app.version import RELEASE
 from heldtrue.attack import AttackHinderedError, Place
 from heldtrue.attack.arena import Arena, Sinks
@@ -51,6 +54,7 @@ TUNING = {"wal_level": "logical", "fsync": "off", "shared_buffers": "32MB"}
 """Of a scratch database: its log can be decoded, and it does not wait for the disk."""
 _log = structlog.get_logger("heldtrue.claims")
 _PR_SET_DUMPABLE = 4
+_REACHED = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what to dial instead
 
 
 def engine(parts: Services, laboratory: Laboratory, version: str) -> Engine:
@@ -172,9 +176,9 @@ class InstanceArenas:
         with arena(found, place) as opened:
             yield opened
 
-    def scratch(self, directory: Path) -> AbstractContextManager[Arena]:
+    def scratch(self, directory: Path, parts: Sequence[str]) -> AbstractContextManager[Arena]:
         """Build an instance in *directory* and open an arena on it."""
-        return scratch(directory, self.ground)
+        return scratch(directory, self.ground, parts)
 
 
 def table(parts: Services) -> tuple[Route, ...]:
@@ -208,6 +212,7 @@ def site(ground: Ground, pin: str, routes: Sequence[Route], sinks: Sinks | None 
         entropy=os.urandom,
         routes=routes,
         sinks=sinks,
+        mail=_mail(home.settings.mail),
     )
 
 
@@ -216,8 +221,16 @@ def _dialled(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - what to dial instead
 
 
+def _mail(settings: Mail) -> Address | None:
+    """Return where mail begins in clear."""
+    if settings.listen is None:
+        return None
+    host, port = host_and_port("mail.listen", settings.listen)
+    return Address(_dialled(host), port, settings.host)
+
+
 @contextmanager
-def scratch(directory: Path, above: Ground) -> Generator[Arena]:
+def scratch(directory: Path, above: Ground, parts: Sequence[str] = ()) -> Generator[Arena]:
     """Build a whole instance in *directory*, serve it, open an arena on it, and end it."""
     logs, temporary = directory / "logs", directory / "tmp"
     for made in (logs, temporary):
@@ -233,6 +246,10 @@ def scratch(directory: Path, above: Ground) -> Generator[Arena]:
             listen=f"127.0.0.1:{port}",
             platform_key=f"file:{directory}/keys/platform.key",
             claims=False,
+            transforms=Transforms(enabled="auto" if "runner" in parts else False),
+            mail=Mail(listen=f"127.0.0.1:{listener.free_port()}", domain="in.example.com")
+            if "mail" in parts
+            else Mail(),
             limits=Limits(requests_per_second=30, burst=200),  # a flood must pass it on a slow machine too
         )
         home = boot.open_home(settings, directory / "data")
@@ -256,13 +273,19 @@ def scratch(directory: Path, above: Ground) -> Generator[Arena]:
             socket_.close()
             return worker.work(ground, ready)
 
-        children = [Child("web", serve, home.account), Child("worker", work, home.account)]
+        desk, post = stack.enter_context(runner.listening(home)), stack.enter_context(mail.listening(home))
+        children = [
+            *runner.children(home, desk),
+            Child("web", serve, home.account),
+            Child("worker", work, home.account),
+            *mail.children(ground, post, lambda: certificate, socket_.close),
+        ]
         for child in children:
             stack.callback(child.stop, seconds=5.0)
             child.start()
         _wait_for(children)
-        with services(ground) as parts:
-            routes = table(parts)
+        with services(ground) as made:
+            routes = table(made)
         sinks = Sinks(
             superuser=base.admin,
             data_dir=home.data.root,
@@ -279,8 +302,6 @@ def _into_logs(path: Path) -> None:
     """Send what this process and its children print into a file that is searched."""
     sys.stdout.flush()
     sys.stderr.flush()
-    if os.environ.get("HELDTRUE_ATTACK_TRACE"):
-        return
     with path.open("ab") as log:
         path.chmod(0o666)
         for number in (1, 2):
@@ -289,7 +310,7 @@ def _into_logs(path: Path) -> None:
 
 def _wait_for(children: Sequence[Child]) -> None:
     deadline = time.monotonic() + START
-    while not all(child.ready for child in children):
+    while not all(child.ready or not child.vital for child in children):
         for child in children:
             if child.poll() is not None:
                 raise AttackHinderedError(f"the {child.name} process of the scratch instance did not start")

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from heldtrue.app import runner
+from heldtrue.app import broker, runner
 from heldtrue.app.services import Services
 from heldtrue.capabilities.deliveries.worker import WorkerServices
+from heldtrue.capabilities.egress.client import Broker
 from heldtrue.capabilities.transforms.engine import FlowEngine
 from heldtrue.capabilities.transforms.worker import FlowWorker
 from heldtrue.kernel.errors import UnavailableError
@@ -34,7 +35,12 @@ async def run(parts: Services, services: WorkerServices, standing: Standing, sto
     home = parts.ground.home
     with runner.short(home.data.run) as folder:
         client = RunnerClient(folder / runner.SOCKET)
-        engine = FlowEngine(FlowWorker(services), client.run, at_once=home.settings.transforms.at_once)
+        engine = FlowEngine(
+            FlowWorker(services),
+            client.run,
+            at_once=home.settings.transforms.at_once,
+            outside=Broker(folder / broker.GRANTS) if home.settings.transforms.reaches_out else None,
+        )
         asking = asyncio.create_task(_ask(client, standing))
         try:
             await engine.run(stop)

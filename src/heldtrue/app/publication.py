@@ -34,6 +34,10 @@ PAUSE = "claims.pause"
 """In the directory `run`: while this file exists, nothing is attacked."""
 NEEDS_EMBEDDED = ("network.database",)
 """Claims that say something of the embedded database only."""
+NEEDS_RUNNER = ("runs.fresh", "runs.confined")
+"""Claims about code that runs."""
+NEEDS_MAIL = ("mail.starttls",)
+"""Claims about mail that comes in."""
 
 
 def known(settings: Settings) -> Known:
@@ -42,17 +46,23 @@ def known(settings: Settings) -> Known:
     Packages and the posture file are read once a process, before it gives up what it may read.
     """
     where = settings.destinations
-    return _known(settings.database == "embedded", settings.posture.file, where.allow, where.ca_file)
+    return _known(_off(settings), settings.posture.file, where.allow, where.ca_file)
+
+
+def _off(settings: Settings) -> tuple[str, ...]:
+    """Return the claims that say nothing about an instance with these settings."""
+    off: tuple[str, ...] = () if settings.database == "embedded" else NEEDS_EMBEDDED
+    off += NEEDS_RUNNER if settings.transforms.enabled is False else ()
+    return off + (NEEDS_MAIL if settings.mail.listen is None else ())
 
 
 @functools.lru_cache(maxsize=8)
-def _known(embedded: bool, posture_file: str | None, allow: tuple[str, ...], ca_file: str | None) -> Known:
+def _known(off: tuple[str, ...], posture_file: str | None, allow: tuple[str, ...], ca_file: str | None) -> Known:
     own = installed()
     if posture_file is not None:
         authorities = Path(ca_file) if ca_file else None
         own.append(("the posture file", posture.load(Path(posture_file), AllowList.parse(allow), authorities)))
-    catalogue = CATALOGUE if embedded else CATALOGUE.without(NEEDS_EMBEDDED)
-    return join(Known(catalogue=catalogue, attacks=ATTACKS, controls=CONTROLS), own)
+    return join(Known(catalogue=CATALOGUE.without(off), attacks=ATTACKS, controls=CONTROLS), own)
 
 
 def catalogue(settings: Settings) -> Catalogue:

@@ -10,5 +10,7 @@ from heldtrue.capabilities.registers import kinds as registers
 from heldtrue.capabilities.registers.model import Kinds, table
 from heldtrue.capabilities.room import kinds as room
 
-KINDS: Kinds = table(registers.KINDS, agreements.KINDS, questionnaires.KINDS, disclosure.KINDS, evidence.KINDS, room.KINDS)
+KINDS: Kinds = table(
+    registers.KINDS, agreements.KINDS, questionnaires.KINDS, disclosure.KINDS, evidence.KINDS, room.KINDS
+)
 """Every register of the product; a capability adds its own tuple here."""

@@ -7,31 +7,28 @@ interpreter with two descriptors: the listener for jobs, and the pipe that says 
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import importlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
 
-import heldtrue
-from heldtrue.app import runner_main
+from heldtrue.app import apart, runner_main
 from heldtrue.app.accounts import Account, become, service_account
 from heldtrue.app.boot import Home
 from heldtrue.app.listener import bind_unix
 from heldtrue.app.processes import Announce, Child, Ready
 from heldtrue.app.settings_transforms import Transforms
+from heldtrue.sandbox.client import RunnerClient
 from heldtrue.sandbox.image import Image, build
-from heldtrue.sandbox.jail.launch import arguments
+from heldtrue.sandbox.jobs import Job, RunResult
 
 SOCKET = "runner.sock"
 IMAGES = "images"
+CALLS = "calls.sock"
+"""Where the broker takes the calls of runs, below the runner's directory: a name that is short for every kernel."""
 TREE = ("__init__.py", "kernel", "sandbox")
 """What the runner needs of the product."""
 PACKAGES = ("msgspec",)
@@ -83,6 +80,16 @@ def short(folder: Path) -> Generator[Path]:
         os.close(descriptor)
 
 
+async def run_once(home: Home, job: Job) -> RunResult:
+    """Have the runner of this instance do one job; raise `RunnerUnavailableError` when it does not answer."""
+    with short(home.data.run) as folder:
+        client = RunnerClient(folder / SOCKET)
+        try:
+            return await client.run(job)
+        finally:
+            await client.close()
+
+
 def children(home: Home, desk: Desk) -> list[Child]:
     """Return the runner; none where transforms are off."""
     settings = home.settings.transforms
@@ -109,59 +116,19 @@ def _start(home: Home, account: Account | None, place: Path, desk: Desk, ready: 
     if account is not None:
         become(account)
     users = [home.account.uid] if home.account else []
-    told = _told(home.settings.transforms, image, desk.listener, ready, users)
-    line = [*interpreter(image), str(tree / "runner_main.py"), json.dumps(told)]
-    _keep_only(desk.listener.fileno(), ready.descriptor)
+    folder = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    broker = f"/proc/self/fd/{folder}/{CALLS}" if home.settings.transforms.reaches_out else None
+    told = _told(home.settings.transforms, image, desk.listener, ready, users) | {"broker": broker}
+    line = [*apart.interpreter(image), str(tree / "runner_main.py"), json.dumps(told)]
+    apart.keep_only(desk.listener.fileno(), ready.descriptor, folder)
     os.chdir("/")
     os.execve(line[0], line, {})  # noqa: S606 - no shell, an absolute path, an empty environment
 
 
-def interpreter(image: Image) -> list[str]:
-    """Return the command line of the image's own interpreter, by the image's own loader."""
-    line = arguments(str(image.path), image.loader, image.python, "", [])
-    return line[: line.index("-c")]
-
-
 def copy(place: Path) -> Path:
-    """Copy the runner's own code below *place* once, readable by all, into a directory named by its digest."""
-    home = Path(heldtrue.__file__).parent
+    """Copy the runner's own code below *place*."""
     files = {"runner_main.py": Path(runner_main.__file__)}
-    for part in TREE:
-        source = home / part
-        found = [source] if source.is_file() else _sources(source)
-        files |= {f"heldtrue/{one.relative_to(home)}": one for one in found}
-    for package in PACKAGES:
-        root = Path(importlib.import_module(package).__file__ or "").parent
-        files |= {f"{package}/{one.relative_to(root)}": one for one in _sources(root)}
-    contents = {name: source.read_bytes() for name, source in files.items()}
-    whole = hashlib.sha256(b"".join(f"{name}\0".encode() + text + b"\0" for name, text in contents.items()))
-    tree = place / f"runner-{whole.hexdigest()[:32]}"
-    if not tree.exists():
-        _write(contents, tree)
-    return tree
-
-
-def _sources(root: Path) -> list[Path]:
-    return sorted(one for one in root.rglob("*") if one.suffix in {".py", ".so"})
-
-
-def _write(contents: dict[str, bytes], tree: Path) -> None:
-    """Write the tree under another name and rename it when it is complete."""
-    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=tree.parent))
-    try:
-        for name, text in contents.items():
-            target = draft / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(text)
-            target.chmod(0o644)
-        for folder, _, _ in os.walk(draft):
-            Path(folder).chmod(0o755)
-        draft.rename(tree)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    for old in tree.parent.glob("runner-*"):
-        if old != tree:
-            shutil.rmtree(old, ignore_errors=True)
+    return apart.copy(place, "runner", files | apart.product(*TREE) | apart.packages(*PACKAGES))
 
 
 def _told(settings: Transforms, image: Image, listener: socket, ready: Announce, users: list[int]) -> dict[str, object]:
@@ -176,13 +143,3 @@ def _told(settings: Transforms, image: Image, listener: socket, ready: Announce,
         "at_once": settings.at_once,
         "users": users,
     }
-
-
-def _keep_only(*kept: int) -> None:
-    """Close every descriptor on exec but standard output and error, and those that are kept."""
-    for descriptor in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
-        with contextlib.suppress(OSError):  # the directory's own
-            os.set_inheritable(descriptor, descriptor in {1, 2, *kept})
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)

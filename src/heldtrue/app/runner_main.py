@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
         try:
             await serve(
                 listener, stop=stop, image=image, pool=told["warm"], concurrent=told["at_once"], started=started,
-                users=users,
+                users=users, broker=None if told["broker"] is None else Path(told["broker"]),
             )  # fmt: skip
         finally:
             telling.cancel()

@@ -19,6 +19,7 @@ import orjson
 
 from heldtrue.app import (
     boot,
+    broker,
     claims,
     clockmark,
     edge,
@@ -79,8 +80,9 @@ def up(settings: Settings, path: Path, *, demo: bool, say: Say, serving: Callabl
             edge.listening(home) as doors,
             mail.listening(home) as post,
             runner.listening(home) as desk,
+            broker.listening(home) as outside,
         ):
-            listeners = {"web": socket_, "edge": doors, "mail": post, "runner": desk}
+            listeners = {"web": socket_, "edge": doors, "mail": post, "runner": desk, "broker": outside}
             files = boot.certificate_files(home)
             certificate = files.read()
             preload.everything(home.settings)
@@ -110,6 +112,7 @@ def up(settings: Settings, path: Path, *, demo: bool, say: Say, serving: Callabl
                 supervisor = Supervisor(
                     server=base.server,
                     children=[
+                        *broker.children(home, outside),
                         *runner.children(home, desk),
                         Child("worker", work, home.account),
                         Child("web", serve, home.account, serves=True),

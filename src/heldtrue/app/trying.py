@@ -8,16 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from heldtrue.capabilities.transforms.trial import META
 from heldtrue.sandbox.engine import Engine
 from heldtrue.sandbox.jobs import Job, JobFile, RunResult
-
-META = {
-    "id": "pay_00000000000000000000000000000000",
-    "source": "http",
-    "received_at": "2026-01-01T00:00:00.000Z",
-    "envelope": None,
-}
-"""What is told of every sample, so that a trial gives the same each time."""
 
 Named = tuple[str, str, bytes]
 """Name, content type and bytes of a file."""

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import partial
 
-from heldtrue.app import disclosing
+from heldtrue.app import disclosing, runner
 from heldtrue.app.boot import Ground
 from heldtrue.app.health import Health
 from heldtrue.app.metrics import WebMetrics
@@ -34,6 +34,7 @@ from heldtrue.capabilities.disclosure.figures import standing as standing_report
 from heldtrue.capabilities.disclosure.routes import routes as report_routes
 from heldtrue.capabilities.edge.gatekeeper import Gatekeeper
 from heldtrue.capabilities.edge.upstreams import routes as upstream_routes
+from heldtrue.capabilities.egress.routes import ROUTES as EGRESS
 from heldtrue.capabilities.evidence.routes import ROUTES as EVIDENCE
 from heldtrue.capabilities.intake.model import Limits as IntakeLimits
 from heldtrue.capabilities.intake.routes import IntakeServices
@@ -62,6 +63,7 @@ from heldtrue.capabilities.room.services import RoomServices
 from heldtrue.capabilities.tenants.routes import ROUTES as TENANTS
 from heldtrue.capabilities.transforms import run_actions as runs
 from heldtrue.capabilities.transforms.routes import ROUTES as FLOWS
+from heldtrue.capabilities.transforms.trial import trial_routes
 from heldtrue.claims.board import Standing
 from heldtrue.claims.routes import routes as claim_routes
 from heldtrue.http.app import build_app
@@ -122,6 +124,8 @@ def table(parts: Services) -> list[Route]:
             )
         ),
         *mail_routes(MailRoutes(domain=mail_domain(settings.mail))),
+        *EGRESS,
+        *trial_routes(partial(runner.run_once, parts.ground.home)),
         *PROMISES,
         *post_routes(sends=parts.ground.home.smarthost is not None),
         *room_routes(room_services(parts)),

@@ -103,6 +103,8 @@ class Attack:
     """The deliberately broken control that this attack has to see through; its name in `heldtrue.claims.broken`."""
     needs: tuple[str, ...] = ()
     """Modules beside the attack's own whose source decides what it can see."""
+    parts: tuple[str, ...] = ()
+    """What a scratch instance must have for it beside web and worker: `runner`, `mail`."""
     limit: timedelta = timedelta(seconds=60)
     """How long it may take; over that the run counts as an error."""
     declares: str = ""

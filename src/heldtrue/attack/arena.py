@@ -77,6 +77,8 @@ class Arena:
     """Issue a key of a role to a probe, for so long; negative: one that has expired already."""
     sinks: Sinks | None = None
     """None but in scratch."""
+    mail: Address | None = None
+    """Where mail comes in, in clear at first; None where it does not."""
 
     @property
     def api(self) -> tuple[Route, ...]:

@@ -75,6 +75,8 @@ def stock(arena: Arena, probe: Probe) -> Stock:
     asked = {"dry_run": False, "endpoint_id": endpoint["id"], "state": "held"}
     replay = caller.call("POST", "/v1/deliveries/replays", token, asked).expect(202).json()
     address = caller.call("POST", "/v1/addresses", token, {"description": mark}).expect(201).json()
+    secret = {"name": mark, "value": mark, "hosts": ["api.invalid"]}
+    credential = caller.call("POST", "/v1/credentials", token, secret).expect(201).json()
     leaf = caller.call("GET", "/v1/audit?limit=1", token).expect(200).json()["data"][0]["leaf_id"]
     ids = {
         "key_id": key["id"],
@@ -102,6 +104,7 @@ def stock(arena: Arena, probe: Probe) -> Stock:
         "ask_id": f"ask_{bytes(16).hex()}",
         "grant_id": f"grt_{bytes(16).hex()}",
         "download_id": f"dld_{bytes(16).hex()}",
+        "credential_id": credential["id"],
     }
     marks = (mark, *(value for name, value in ids.items() if name not in _NOBODYS), str(probe.tenant.value))
     return Stock(ids, marks)
@@ -126,6 +129,8 @@ def registered(arena: Arena, probe: Probe) -> dict[str, str]:
         "register": "contacts", "item": "probe", "objection_id": objection["id"], "agreement_id": signed["id"],
         "questionnaire_id": questionnaire["id"],
     }  # fmt: skip
+
+
 def operators(arena: Arena) -> dict[str, str]:
     """Give the operator of a scratch instance one thing of every kind and return their ids."""
     call, token = arena.caller.call, arena.operator()
@@ -156,12 +161,13 @@ def _flow(arena: Arena, probe: Probe, mark: str) -> dict[str, str]:
 
 
 def retire(arena: Arena, probe: Probe, had: Stock) -> None:
-    """Take back what would go on working: flow, endpoint, key and mail address; erase the payload."""
+    """Take back what would go on working: flow, endpoint, key, mail address and credential; erase the payload."""
     kinds = {
         "flows": "flow_id",
         "endpoints": "endpoint_id",
         "keys": "key_id",
         "addresses": "address_id",
+        "credentials": "credential_id",
         "payloads": "payload_id",
     }
     for path in (f"/v1/{kind}/{had.ids[name]}" for kind, name in kinds.items()):
@@ -226,6 +232,14 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "GET /v1/transforms/{transform_id}/versions": _JUST_ASK,
     "GET /v1/transforms/{transform_id}/versions/{number}": _JUST_ASK,
     "POST /v1/transforms/{transform_id}/rollback": _json({"number": 1}),
+    "GET /v1/transforms/{transform_id}/egress": _JUST_ASK,
+    "PUT /v1/transforms/{transform_id}/egress": _json({"rules": [{"host": "api.invalid"}]}),
+    "POST /v1/transforms/{transform_id}/test": (PAYLOAD, {"content-type": "application/json"}),
+    "POST /v1/credentials": _json({"name": "attack", "value": "attack-value", "hosts": ["api.invalid"]}),
+    "GET /v1/credentials": _JUST_ASK,
+    "GET /v1/credentials/{credential_id}": _JUST_ASK,
+    "PUT /v1/credentials/{credential_id}": _json({"description": "probe"}),
+    "DELETE /v1/credentials/{credential_id}": _JUST_ASK,
     "POST /v1/flows": _json({"name": "probe", "enabled": False}),
     "GET /v1/flows": _JUST_ASK,
     "GET /v1/flows/{flow_id}": _JUST_ASK,

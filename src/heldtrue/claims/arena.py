@@ -57,6 +57,8 @@ class Site:
     listeners: Sequence[Address] = ()
     """Every network socket of the instance; without any, `address` alone."""
     sinks: Sinks | None = None
+    mail: Address | None = None
+    """Where mail comes in, in clear at first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,4 +174,5 @@ def arena(site: Site, place: Place) -> Generator[Arena]:
             operator=lambda: hands.operator,
             mint=hands.mint,
             sinks=site.sinks,
+            mail=site.mail,
         )

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -46,8 +46,10 @@ class Arenas(Protocol):
         """Open an arena on the running instance."""
         ...
 
-    def scratch(self, directory: Path) -> AbstractContextManager[Arena]:
-        """Build an instance in an empty *directory* and open an arena on it; take it away at the end."""
+    def scratch(self, directory: Path, parts: Sequence[str]) -> AbstractContextManager[Arena]:
+        """Build an instance in an empty *directory*, with these *parts*, and open an arena on it; take it away at the
+        end.
+        """
         ...
 
 
@@ -76,7 +78,7 @@ def perform(
             control = controls[attack.breaks] if against is Against.BROKEN else None
             if control is not None:
                 stack.enter_context(control.before(broken.permit(directory)))
-            where = stack.enter_context(arenas.scratch(directory))
+            where = stack.enter_context(arenas.scratch(directory, attack.parts))
             if control is not None:
                 where = stack.enter_context(control.within(broken.permit(directory), where))
         return attack.run(where)

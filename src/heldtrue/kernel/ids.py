@@ -187,6 +187,8 @@ class QuestionnaireId(Id):
     """A customer's questionnaire that was taken in."""
 
     prefix = "qst"
+
+
 class ObjectionId(Id):
     """What an organisation says against a sub-processor."""
 
@@ -197,6 +199,8 @@ class SubscriberId(Id):
     """A reader who wants to be told."""
 
     prefix = "sub"
+
+
 class ReportId(Id):
     """A report of a vulnerability."""
 
@@ -213,6 +217,8 @@ class FindingId(Id):
     """A finding that is tracked."""
 
     prefix = "fin"
+
+
 class AskId(Id):
     """Something that a reader asked the operator for: a document, or an answer."""
 
@@ -229,6 +235,18 @@ class DownloadId(Id):
     """One copy of a document that was handed out; it stands on each of its pages."""
 
     prefix = "dld"
+
+
+class CredentialId(Id):
+    """A secret of a third party that a transform's calls carry."""
+
+    prefix = "crd"
+
+
+class EgressSessionId(Id):
+    """What one try of a step called."""
+
+    prefix = "egr"
 
 
 class CryptoKeyId(Id):

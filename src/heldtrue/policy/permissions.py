@@ -54,6 +54,9 @@ class Permission(StrEnum):
     EVIDENCE_PUSH = "evidence.push"
     EVIDENCE_READ = "evidence.read"
     EVIDENCE_MANAGE = "evidence.manage"
+    CREDENTIAL_WRITE = "credential.write"
+    CREDENTIAL_READ = "credential.read"
+    EGRESS_WRITE = "egress.write"
 
 
 @unique
@@ -125,6 +128,9 @@ GRANTS: dict[Role, frozenset[Permission]] = {
         Permission.FLOW_RUN,
         Permission.AUDIT_READ,
         Permission.VENDOR_CHOOSE,
+        Permission.CREDENTIAL_WRITE,
+        Permission.CREDENTIAL_READ,
+        Permission.EGRESS_WRITE,
     },
     Role.SENDER: frozenset({Permission.SELF_READ, Permission.PAYLOAD_SEND}),
     Role.READER: _READS,

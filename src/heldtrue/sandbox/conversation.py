@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from heldtrue.sandbox.guest.channel import CUT, END, LOG, OUTPUT, READY, REFUSED
+from heldtrue.sandbox.guest.channel import ASK, CUT, END, LOG, OUTPUT, READY, REFUSED
 from heldtrue.sandbox.jobs import Job, Outcome, RunLimits
+from heldtrue.sandbox.relay import Relay
 from heldtrue.sandbox.zygotes import Child, SandboxError
 
 HEAD = 5
@@ -53,6 +55,8 @@ class Heard:
     error: str | None = None
     output_bytes: int = 0
     log_bytes: int = 0
+    asked: bytes | None = None
+    """A question that waits for its answer."""
     _cut: bool = False
     _buffer: bytearray = field(default_factory=bytearray)
 
@@ -77,6 +81,9 @@ class Heard:
         elif kind == LOG:
             if self.log_bytes + length > self.limits.log_bytes + SLACK:
                 raise FloodError
+        elif kind == ASK:
+            if length > self.limits.question_bytes:
+                raise FloodError
         elif (kind == CUT and length) or (kind == END and length > LONGEST_END) or kind not in {CUT, END}:
             raise MalformedError
 
@@ -86,6 +93,10 @@ class Heard:
             self.outputs.append(_document(body))
         elif kind == LOG:
             self._log(body)
+        elif kind == ASK:
+            if self.asked is not None:
+                raise MalformedError
+            self.asked = body
         elif kind == CUT:
             if self._cut:
                 raise MalformedError
@@ -167,38 +178,61 @@ def words(job: Job) -> list[memoryview]:
         "meta": dict(job.meta),
         "context": dict(job.context),
         "limits": asdict(job.limits),
+        "outside": job.egress is not None,
         "blobs": [len(each) for each in blobs],
     }
     text = json.dumps(head).encode()
     return [memoryview(each) for each in (struct.pack(">I", len(text)) + text, *blobs) if each]
 
 
-def converse(child: Child, job: Job, over: Callable[[], Outcome | None], deadline: float) -> Heard:
-    """Send *job* and listen until it has ended; *over* is asked every 50 ms whether the run uses too much."""
+def converse(
+    child: Child, job: Job, over: Callable[[], Outcome | None], deadline: float, broker: Path | None = None
+) -> Heard:
+    """Send *job* and listen until it has ended; *over* is asked every 50 ms whether the run uses too much.
+
+    What the run asks is handed to the *broker*, and the answer to the run, neither of them looked into.
+    """
     heard = Heard(job.limits)
     rest = words(job)
+    look = time.monotonic() + TICK
+    with Relay(broker, job.egress, job.limits.answer_bytes) as relay:
+        while heard.outcome is None:
+            now = time.monotonic()
+            left = deadline - now
+            if left <= 0:
+                heard.outcome = "timeout"
+                break
+            if now >= look:
+                look = now + TICK
+                heard.outcome = over()
+                continue
+            _turn(child, heard, rest, relay, min(left, TICK))
+    return heard
+
+
+def _turn(child: Child, heard: Heard, rest: list[memoryview], relay: Relay, seconds: float) -> None:
+    """Wait for whichever of the run and the broker has something to say or to hear."""
     poll = select.poll()
     poll.register(child.answer, select.POLLIN)
-    poll.register(child.job, select.POLLOUT)
-    look = time.monotonic() + TICK
-    while heard.outcome is None:
-        now = time.monotonic()
-        left = deadline - now
-        if left <= 0:
-            heard.outcome = "timeout"
-            break
-        if now >= look:
-            look = now + TICK
-            heard.outcome = over()
-            continue
-        for descriptor, event in poll.poll(min(left, TICK) * 1000):
-            if descriptor == child.job:
-                _write(child.job, rest, gone=bool(event & select.POLLERR))
-                if not rest:
-                    poll.unregister(child.job)
-            else:
-                _listen(child, heard)
-    return heard
+    if rest:
+        poll.register(child.job, select.POLLOUT)
+    if relay.busy:
+        poll.register(relay.fileno(), relay.wants)
+    for descriptor, event in poll.poll(seconds * 1000):
+        if descriptor == child.answer:
+            _listen(child, heard)
+        elif descriptor == child.job:
+            _write(child.job, rest, gone=bool(event & select.POLLERR))
+        else:
+            relay.turn()
+    if heard.asked is not None and not relay.busy:
+        answer = relay.answer
+        if answer is None:
+            relay.ask(heard.asked)
+            answer = relay.answer
+        if answer is not None:
+            relay.answer = heard.asked = None
+            rest.append(memoryview(answer))
 
 
 def _write(pipe: int, rest: list[memoryview], *, gone: bool) -> None:

@@ -37,12 +37,13 @@ class Engine:
     def __init__(
         self, *, layers: Layers = ALL, image: Image | None = None, images: Path | None = None, pool: int = 2,
         tenants: int = 4, recycle_after: int = 500, concurrent: int | None = None, uid: int = NOBODY,
-        spare: bool = True,
+        spare: bool = True, broker: Path | None = None,
     ) -> None:  # fmt: skip
         """Take an *image* that is made already, or a directory of *images* to make one in; without either one is made
         for this engine.
 
-        *layers* is for tests of single walls; *uid* is whom a root engine's zygotes become.
+        *layers* is for tests of single walls; *uid* is whom a root engine's zygotes become; *broker* the socket where
+        calls are handed over.
         """
         self._asked = layers
         self._image = image
@@ -50,6 +51,7 @@ class Engine:
         self._own: Path | None = None
         self._pool, self._tenants, self._recycle_after, self._uid = pool, tenants, recycle_after, uid
         self._spare = spare
+        self._broker = broker
         self._threads = ThreadPoolExecutor(concurrent or 2 * (os.cpu_count() or 1) + 2, "heldtrue-sandbox")
         self._cgroups: Cgroups | None = None
         self._stable: Stable | None = None
@@ -168,7 +170,7 @@ class Engine:
                     return "memory"
                 return "timeout" if used.cpu > job.limits.cpu_seconds + 0.5 else None
 
-            heard = converse(child, job, over, begun + job.limits.wall_ms / 1000)
+            heard = converse(child, job, over, begun + job.limits.wall_ms / 1000, self._broker)
             kept = not layers.single_use and heard.outcome in {"ok", "error"}
             return self._result(heard, child, ready.group, begun, kept=kept)
         finally:

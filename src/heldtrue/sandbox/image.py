@@ -58,7 +58,7 @@ class Image:
 
 def build(into: Path) -> Image:
     """Return the image of this installation below *into*; make it when it is not there yet."""
-    interpreter = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
+    interpreter = program()
     try:
         files = dict(sorted(_files(interpreter)))
         digest = _digest(files)
@@ -70,6 +70,11 @@ def build(into: Path) -> Image:
     except OSError as error:
         raise ImageError(f"the sandbox's image could not be made: {error}") from error
     return Image(path, digest, loader, interpreter.name)
+
+
+def program() -> Path:
+    """Return the interpreter that we run in, behind any virtual environment."""
+    return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
 
 
 def _judge(path: Path) -> None:
@@ -133,7 +138,7 @@ def _files(interpreter: Path) -> Iterator[tuple[str, Path]]:
         if source.suffix == ".so":
             binaries.append(source)
         yield f"usr/lib/guest/{name}", source
-    yield from _libraries(binaries)
+    yield from ((f"usr/lib/{name}", source) for name, source in libraries(binaries))
 
 
 def _tree(root: Path) -> Iterator[Path]:
@@ -179,13 +184,13 @@ def _program_loader(binary: Path) -> str:
     raise ImageError(f"{binary} is linked statically; use an interpreter that is not")
 
 
-def _libraries(binaries: list[Path]) -> Iterator[tuple[str, Path]]:
-    """Ask the loader which shared libraries *binaries* need."""
+def libraries(binaries: list[Path]) -> Iterator[tuple[str, Path]]:
+    """Ask the loader of the first of *binaries*, a program, which shared libraries they need, itself included."""
     loader = _program_loader(binaries[0])
-    yield f"usr/lib/{Path(loader).name}", Path(loader).resolve()
+    yield Path(loader).name, Path(loader).resolve()
     for binary in binaries:
         done = subprocess.run([loader, "--list", str(binary)], capture_output=True, text=True, env={}, check=False)
         for line in done.stdout.splitlines():
             name, arrow, rest = line.strip().partition(" => ")
             if arrow and rest.startswith("/"):
-                yield f"usr/lib/{name}", Path(rest.rsplit(" (", 1)[0]).resolve()
+                yield name, Path(rest.rsplit(" (", 1)[0]).resolve()

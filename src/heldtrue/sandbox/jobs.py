@@ -25,6 +25,10 @@ class RunLimits:
     output_bytes: int = 8 * MIB
     """All outputs of a run together."""
     log_bytes: int = 64 * 1024
+    question_bytes: int = MIB + 64 * 1024
+    """One call to the broker, with its headers."""
+    answer_bytes: int = 3 * MIB
+    """What the broker answers to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ class Job:
     context: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """The configuration of the customer's instance."""
     limits: RunLimits = RunLimits()
+    egress: str | None = field(default=None, repr=False)
+    """What the broker knows this run by; None: it calls nobody. The run itself is not told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

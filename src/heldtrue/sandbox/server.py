@@ -24,16 +24,16 @@ _HANG_UP_WITHIN = 10.0
 async def serve(
     listener: socket.socket, *, stop: asyncio.Event, layers: Layers = ALL, pool: int = 2, image: Image | None = None,
     images: Path | None = None, tenants: int = 4, concurrent: int | None = None, started: asyncio.Event | None = None,
-    users: frozenset[int] = frozenset(),
+    users: frozenset[int] = frozenset(), broker: Path | None = None,
 ) -> None:  # fmt: skip
     """Answer on *listener* until *stop*; raise `SandboxRefusedError` where this machine cannot isolate.
 
     *image* is what the supervisor built (`image.build`); *started* is set when jobs are taken. Besides root and our
     own user, the
-    *users* named may connect.
+    *users* named may connect. Calls of runs are handed over at *broker*.
     """
     async with Engine(
-        layers=layers, image=image, images=images, pool=pool, tenants=tenants, concurrent=concurrent
+        layers=layers, image=image, images=images, pool=pool, tenants=tenants, concurrent=concurrent, broker=broker
     ) as engine:
         desk = _Desk(engine, users | {0, os.geteuid()})
         server = await asyncio.start_unix_server(desk.welcome, sock=listener)

@@ -57,6 +57,7 @@ def job_out(job: Job) -> tuple[dict[str, Any], list[bytes]]:
         "meta": dict(job.meta),
         "context": dict(job.context),
         "limits": asdict(job.limits),
+        "egress": job.egress,
     }
     return head, [job.code, *(each.data for each in files)]
 
@@ -73,6 +74,7 @@ def job_in(head: dict[str, Any], blobs: list[bytes]) -> Job:
         return Job(
             tenant=head["tenant"], language=head["language"], code=code, payload=payload, meta=head["meta"],
             attachments=attachments, context=head["context"], limits=RunLimits(**head["limits"]),
+            egress=head["egress"],
         )  # fmt: skip
     except (ValueError, KeyError, TypeError) as error:
         raise WireError(f"the job cannot be read: {error}") from error

@@ -36,7 +36,7 @@ class Arenas:
         yield Scene(None)
 
     @contextmanager
-    def scratch(self, directory: Path) -> Generator[Any]:
+    def scratch(self, directory: Path, _parts: object) -> Generator[Any]:
         (directory / "filled").write_bytes(b"x" * 1000)
         yield Scene(directory)
 

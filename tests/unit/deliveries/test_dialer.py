@@ -231,7 +231,7 @@ def test_an_answer_that_changes_between_look_and_connect_leads_nowhere(receiver:
 def test_the_inner_authority_does_not_vouch_for_public_addresses(receiver: Receiver) -> None:
     async def contexts() -> tuple[int, int]:
         async with Dialer(LOOPBACK, ca_file=receiver.ca_file) as dialer:
-            inner, public = dialer._inner, dialer._public  # pyright: ignore[reportPrivateUsage]
+            inner, public = dialer._ways._inner, dialer._ways._public  # pyright: ignore[reportPrivateUsage]
             assert inner is not None
             return tuple(  # type: ignore[return-value]
                 len([c for c in session.connector._ssl.get_ca_certs() if "Heldtrue" in str(c)])  # type: ignore[union-attr]

@@ -14,9 +14,12 @@ audit.read            admin
 claim.annotate        operator
 claim.attest          operator
 claim.run             operator
+credential.read       admin
+credential.write      admin
 delivery.read         admin reader
 delivery.replay       admin
 document.manage       operator
+egress.write          admin
 endpoint.read         admin reader
 endpoint.write        admin
 environment.create    operator

@@ -42,6 +42,7 @@ FORGED = {
     "an-endless-end": b"E\xff\xff\xff\xff",
     "a-cut-with-a-body": frame(b"C", b"x"),
     "two-cuts": frame(b"C", b"") * 2,
+    "two-questions-at-once": frame(b"Q", b"x") * 2,
     "half-a-document": frame(b"O", b"{"),
     "not-a-number": frame(b"O", b"NaN"),
     "not-utf-8": frame(b"O", b'"\xff"'),

@@ -14,6 +14,7 @@ from heldtrue.app.cli.agreements import agreements
 from heldtrue.app.cli.asked import requests
 from heldtrue.app.cli.backups import backup, restore
 from heldtrue.app.cli.claims import claims
+from heldtrue.app.cli.credentials import credentials
 from heldtrue.app.cli.deliveries import deliveries
 from heldtrue.app.cli.demo import demo
 from heldtrue.app.cli.documents import documents
@@ -62,6 +63,7 @@ for name, group in (
     ("deliveries", deliveries),
     ("transforms", transforms),
     ("flows", flows),
+    ("credentials", credentials),
     ("portal", portal),
     ("registers", registers),
     ("vendors", vendors),
@@ -145,7 +147,7 @@ def uninstall(session: Session) -> None:
             },
             {"what": str(operator), "holds": "the operator's first credential"},
             {
-                "what": "users heldtrue, heldtrue-db and heldtrue-runner",
+                "what": "users heldtrue, heldtrue-db, heldtrue-runner and heldtrue-broker",
                 "holds": "nothing; `userdel` removes them (started as root only)",
             },
         ],

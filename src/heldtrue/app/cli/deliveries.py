@@ -89,6 +89,25 @@ def list_replays(session: Session, most: Most = 20) -> None:
     )
 
 
+@command(deliveries, "ledger")
+def ledger(
+    session: Session,
+    first: Annotated[str | None, typer.Option("--from", help="The first month, as 2026-01.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="The last month; by default this one.")] = None,
+    *,
+    plans: Annotated[bool, typer.Option("--plans", help="Of all customers, by plan: the operator's.")] = False,
+) -> None:
+    """Count what was promised to be delivered and what arrived, by month; the last twelve unless said otherwise."""
+    asked = {"from": first, "to": last}
+    if plans:
+        found = session.operator().get("/v1/deliveries/ledger/plans", **asked)["data"]
+    else:
+        found = session.api().get("/v1/deliveries/ledger", **asked)["data"]
+    columns = ["promised", "delivered", "failed", "held", "pending", "withdrawn", "recovered", "ratio"]
+    named = ["plan", "month", "organisations"] if plans else ["month"]
+    session.out.rows(found, [*named, *columns], empty="Nothing was promised in these months.")
+
+
 def _followed(api: Api, begun: dict[str, Any]) -> dict[str, Any]:
     """Show progress on the terminal until the worker is through; return the end of it."""
     columns = (TextColumn("    Sending again"), BarColumn(), MofNCompleteColumn())

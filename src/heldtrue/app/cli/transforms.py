@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import orjson
 import typer
@@ -17,6 +19,8 @@ transforms = typer.Typer(help="Your customers' code, in versions.", no_args_is_h
 flows = typer.Typer(help="Which code runs on which payloads, and how it went.", no_args_is_help=True)
 
 LANGUAGES = {".py": "python", ".js": "javascript"}
+TOLD = ("outcome", "outputs", "logs", "logs_cut", "error", "sandbox")
+"""What a trial says with --json, the same here and there."""
 Most = Annotated[int, typer.Option("--most", help="List at most so many.", min=1)]
 TransformArgument = Annotated[str, typer.Argument(help="trf_…")]
 FlowArgument = Annotated[str, typer.Argument(help="flo_…")]
@@ -94,44 +98,93 @@ def delete_transform(session: Session, transform: TransformArgument) -> None:
     session.out.record(session.api().delete(f"/v1/transforms/{segment(transform)}"))
 
 
+@command(transforms, "egress")
+def egress(
+    session: Session,
+    transform: TransformArgument,
+    allow: Annotated[
+        list[str] | None, typer.Option("--allow", help="A host that may be called, as api.example.com; repeatable.")
+    ] = None,
+    header: Annotated[
+        list[str] | None,
+        typer.Option("--header", help="HOST 'Name: value', added to calls of HOST; {{credential:NAME}} in the value."),
+    ] = None,
+    *,
+    none: Annotated[bool, typer.Option("--none", help="Allow nobody any more.")] = False,
+) -> None:
+    """Show what a transform may call, or say it anew: --allow replaces all that was allowed before."""
+    path = f"/v1/transforms/{segment(transform)}/egress"
+    if not allow and not none:
+        if header:
+            raise BadInputError("--header without --allow changes nothing", advice="Name every host with --allow.")
+        session.out.record(session.api().get(path))
+        return
+    rules = {host: {"host": host, "headers": dict[str, str]()} for host in allow or []}
+    for text in header or []:
+        host, _, field = text.partition(" ")
+        name, colon, value = field.partition(":")
+        if host not in rules or not colon:
+            raise BadInputError(
+                f"--header {text!r} names no host of --allow", advice="Write it as 'api.example.com Name: value'."
+            )
+        rules[host]["headers"] |= {name.strip(): value.strip()}  # pyright: ignore[reportOperatorIssue]
+    session.out.record(session.api().put(path, {"rules": list(rules.values())}))
+
+
 @command(transforms, "test")
 def try_file(
     session: Session,
-    file: FileArgument,
+    file: Annotated[
+        str, typer.Argument(help="A .py or .js file that defines transform(payload, context); with --remote trf_….")
+    ],
     payload: Annotated[Path, typer.Option("--payload", help="A sample: JSON, a mail as .eml, or any other file.")],
     config: Config = "{}",
     content_type: Annotated[str | None, typer.Option(help="Of the sample; by default told by its name.")] = None,
     attach: Annotated[list[Path] | None, typer.Option("--attach", help="An attachment; may be repeated.")] = None,
+    version: Annotated[int | None, typer.Option(help="With --remote: not the current version.", min=1)] = None,
+    *,
+    remote: Annotated[bool, typer.Option("--remote", help="Run what an instance has, in its runner.")] = False,
 ) -> None:
-    """Run a file on a sample, here and in the same sandbox, without an instance; the same each time."""
+    """Run code on a sample, here and in the same sandbox, without an instance; the same each time. Nobody is called."""
+    kind = content_type or guess_type(payload)
+    sample = (payload.name, kind, _read(payload))
+    if remote:
+        if attach:
+            raise BadInputError("--attach is for trials here", advice="Leave --remote out, or the attachments.")
+        told = _try_there(session, file, version, sample, _config(config))
+    else:
+        files = [(one.name, guess_type(one), _read(one)) for one in attach or []]
+        told = _try_here(Path(file), sample, _config(config), files)
+    if session.out.as_json:
+        session.out.json({name: told[name] for name in TOLD})
+    else:
+        for line in told["logs"]:
+            session.out.progress.print(line, markup=False)
+        for output in told["outputs"]:
+            session.out.json(output)
+        said = f"{told['outcome']}: {len(told['outputs'])} outputs, {told['wall_ms']} ms, {told['error'] or 'no error'}"
+        session.out.progress.print(said, markup=False)
+    if told["outcome"] != "ok":
+        raise typer.Exit(1)
+
+
+def _try_here(
+    file: Path, sample: tuple[str, str, bytes], config: dict[str, Any], files: list[tuple[str, str, bytes]]
+) -> dict[str, Any]:
     from heldtrue.app.trying import try_out
 
-    kind = content_type or guess_type(payload)
-    context = _config(config)
-    files = [(one.name, guess_type(one), _read(one)) for one in attach or []]
-    result = try_out(_language(file), _read(file), (payload.name, kind, _read(payload)), context, files)
+    result = try_out(_language(file), _read(file), sample, config, files)
     outputs = [orjson.loads(one) for one in result.outputs]
-    if session.out.as_json:
-        session.out.json(
-            {
-                "outcome": result.outcome,
-                "outputs": outputs,
-                "logs": list(result.logs),
-                "logs_cut": result.logs_cut,
-                "error": result.error,
-                "sandbox": result.sandbox,
-            }
-        )
-    else:
-        for line in result.logs:
-            session.out.progress.print(line, markup=False)
-        for output in outputs:
-            session.out.json(output)
-        session.out.progress.print(
-            f"{result.outcome}: {len(outputs)} outputs, {result.wall_ms} ms, {result.error or 'no error'}", markup=False
-        )
-    if result.outcome != "ok":
-        raise typer.Exit(1)
+    return {**asdict(result), "outputs": outputs, "logs": list(result.logs)}
+
+
+def _try_there(
+    session: Session, transform: str, version: int | None, sample: tuple[str, str, bytes], config: dict[str, Any]
+) -> dict[str, Any]:
+    name, kind, body = sample
+    asked = {"config": orjson.dumps(config).decode(), "name": name} | ({"version": str(version)} if version else {})
+    path = f"/v1/transforms/{segment(transform)}/test?{urlencode(asked)}"
+    return session.api().call("POST", path, body, {"Content-Type": kind})
 
 
 @command(flows, "list")

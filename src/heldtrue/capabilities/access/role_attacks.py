@@ -14,6 +14,7 @@ from heldtrue.kernel.ids import (
     AddressId,
     AgreementId,
     AskId,
+    CredentialId,
     CryptoKeyId,
     DeliveryId,
     DownloadId,
@@ -42,7 +43,14 @@ PUBLISHABLE = frozenset({Permission.PAYLOAD_SEND})
 """All that a publishable key may do, whatever its role was."""
 
 
-NAMED = {"pipeline_key_id": "0" * 64, "ordinal": "1", "number": "1", "register": "none", "item": "none", "document": "procurement"}  # no document is called so
+NAMED = {
+    "pipeline_key_id": "0" * 64,
+    "ordinal": "1",
+    "number": "1",
+    "register": "none",
+    "item": "none",
+    "document": "procurement",
+}  # no document is called so
 """Sound values of path parameters that are no ids."""
 _KINDS: dict[str, type[Id]] = {
     "key_id": KeyId,
@@ -67,6 +75,7 @@ _KINDS: dict[str, type[Id]] = {
     "ask_id": AskId,
     "grant_id": GrantId,
     "download_id": DownloadId,
+    "credential_id": CredentialId,
 }
 
 

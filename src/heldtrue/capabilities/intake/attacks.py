@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -11,12 +10,9 @@ from uuid import UUID
 from heldtrue.attack import Attack, AttackHinderedError, Finding, Place, judged
 from heldtrue.attack.arena import Arena, Probe
 from heldtrue.attack.canary import Canary, search_everywhere
+from heldtrue.attack.leftovers import Copy, must_open, openings
 from heldtrue.attack.stock import RECEIVER, retire, stock
-from heldtrue.crypto.keyring import KeyDestroyedError
-from heldtrue.crypto.sealing import Context, DataKey, open_sealed
-from heldtrue.kernel.errors import HeldtrueError, IntegrityError
 from heldtrue.kernel.ids import CryptoKeyId, PayloadId
-from heldtrue.kernel.secret import Secret
 
 LARGE = 700_000
 """Bytes of a body that goes to the object store."""
@@ -62,25 +58,10 @@ def _parts(text: str) -> tuple[bytes, dict[str, str]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Copy:
-    """A sealed value as a thief of yesterday's rows has it."""
-
-    what: str
-    context: Context
-    sealed: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class _Body:
     object_key_id: UUID
     body_sealed: bytes | None
     meta_sealed: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Wrapped:
-    key_id: UUID
-    wrapped: bytes | None
 
 
 def erased_payload(arena: Arena) -> Finding:
@@ -89,25 +70,13 @@ def erased_payload(arena: Arena) -> Finding:
     had = stock(arena, one)
     payload = PayloadId.parse(had.ids["payload_id"]).value
     copies, key_id = _copy(arena, one, payload)
-    with arena.database.tenant(one.tenant, one.environment) as tx:
-        key = arena.keyring(tx, one.tenant, one.environment).object_key(key_id)
-        for copy in copies:
-            _open_or_hinder(key, copy)
+    must_open(arena, one, key_id, copies)
     arena.caller.call("DELETE", f"/v1/payloads/{had.ids['payload_id']}", one.admin).expect(200)
-    del key
     faults: list[str] = []
     content = arena.caller.call("GET", f"/v1/payloads/{had.ids['payload_id']}/content", one.admin)
     if content.status < 400:
         faults.append(f"The content of the erased payload was answered with {content.status}.")
-    tried = 0
-    for candidate in _keys_left(arena, one, key_id, faults):
-        for copy in copies:
-            tried += 1
-            try:
-                open_sealed(candidate, copy.context, copy.sealed)
-            except IntegrityError:
-                continue
-            faults.append(f"{copy.what}, copied before, opened after the payload was erased.")
+    tried = openings(arena, one, key_id, copies, faults)
     retire(arena, one, had)
     return judged(
         faults,
@@ -117,7 +86,7 @@ def erased_payload(arena: Arena) -> Finding:
     )
 
 
-def _copy(arena: Arena, probe: Probe, payload: UUID) -> tuple[list[_Copy], CryptoKeyId]:
+def _copy(arena: Arena, probe: Probe, payload: UUID) -> tuple[list[Copy], CryptoKeyId]:
     with arena.database.tenant(probe.tenant, probe.environment) as tx:
         row = tx.one(
             _Body,
@@ -141,35 +110,10 @@ def _copy(arena: Arena, probe: Probe, payload: UUID) -> tuple[list[_Copy], Crypt
             raise AttackHinderedError("the payload's rows are not where they are expected")
         name, attached = str(payload), f"{payload}/1"
         return [
-            _Copy("The body", keys.context_for("payloads", "body", name, OBJECT), row.body_sealed),
-            _Copy("What is known of it", keys.context_for("payloads", "meta", name, OBJECT), row.meta_sealed),
-            _Copy("The attachment", keys.context_for("attachments", "body", attached, OBJECT), part.body_sealed),
+            Copy("The body", keys.context_for("payloads", "body", name, OBJECT), row.body_sealed),
+            Copy("What is known of it", keys.context_for("payloads", "meta", name, OBJECT), row.meta_sealed),
+            Copy("The attachment", keys.context_for("attachments", "body", attached, OBJECT), part.body_sealed),
         ], CryptoKeyId(row.object_key_id)
-
-
-def _open_or_hinder(key: DataKey, copy: _Copy) -> None:
-    try:
-        open_sealed(key, copy.context, copy.sealed)
-    except HeldtrueError as error:
-        raise AttackHinderedError(f"{copy.what} did not open while it should") from error
-
-
-def _keys_left(arena: Arena, probe: Probe, gone: CryptoKeyId, faults: list[str]) -> list[DataKey]:
-    """Return every key that the organisation still has, under the id of the destroyed one."""
-    left: list[DataKey] = []
-    with arena.database.tenant(probe.tenant, probe.environment) as tx:
-        keys = arena.keyring(tx, probe.tenant, probe.environment)
-        with suppress(KeyDestroyedError):
-            left.append(keys.object_key(gone))
-            faults.append("The key of the erased payload is still there.")
-        rows = tx.many(_Wrapped, "SELECT key_id, wrapped FROM keystore.tenant_keys WHERE wrapped IS NOT NULL")
-        others = tx.many(
-            _Wrapped,
-            "SELECT key_id, wrapped FROM keystore.object_keys WHERE state = 'active' ORDER BY key_id DESC LIMIT 50",
-        )
-        left += [DataKey(gone, Secret(arena.platform.unwrap(row.wrapped))) for row in rows if row.wrapped is not None]
-        left += [DataKey(gone, keys.object_key(CryptoKeyId(row.key_id)).material) for row in others]
-    return left
 
 
 ATTACKS = (
@@ -196,6 +140,6 @@ ATTACKS = (
         ),
         run=erased_payload,
         breaks="erasure-keeps-the-key",
-        needs=("heldtrue.attack.stock",),
+        needs=("heldtrue.attack.stock", "heldtrue.attack.leftovers"),
     ),
 )

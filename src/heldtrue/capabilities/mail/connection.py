@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
@@ -32,7 +33,7 @@ logging.getLogger("mail.log").disabled = True  # aiosmtpd's own, which would tel
 log = structlog.get_logger("heldtrue.mail")
 
 
-class Connection(SMTP):
+class Connection(SMTP, ABC):
     """One connection, from its first byte to its last."""
 
     line_length_limit = 64 * 1024  # of the stream's buffer; lines have limits of their own
@@ -108,9 +109,9 @@ class Connection(SMTP):
         self.link.close()
         asyncio.get_running_loop().call_later(CLOSE_SECONDS, self.link.abort)
 
+    @abstractmethod
     async def converse(self) -> None:
         """Hold the conversation; raise `HangUpError` with the last words, EOFError where there are none."""
-        raise NotImplementedError
 
     async def say(self, *lines: str) -> None:
         """Send a reply; raise TimeoutError when the peer does not take it."""

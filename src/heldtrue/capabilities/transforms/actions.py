@@ -6,6 +6,8 @@ from uuid import UUID
 
 import msgspec
 
+from heldtrue.capabilities.egress import actions as egress
+from heldtrue.capabilities.egress.model import EgressView, SetEgress, TheEgress
 from heldtrue.capabilities.transforms import flow_store, store
 from heldtrue.capabilities.transforms.model import (
     MAX_VERSIONS,
@@ -122,11 +124,26 @@ def roll_back(op: Operation, asked: TheVersion) -> Answer:
     )
 
 
+def get_egress(op: Operation, asked: TheEgress) -> EgressView:
+    """Tell what a transform may call."""
+    transform = TransformId.parse(asked.transform_id)
+    if store.transform(op.tx, transform.value) is None:
+        raise NoSuchTransformError
+    return egress.egress_of(op, transform)
+
+
+def set_egress(op: Operation, asked: SetEgress) -> Answer:
+    """Say what a transform may call, all its versions alike; steps that begin later heed it."""
+    transform, _ = _locked(op, asked.transform_id)
+    return egress.put_egress(op, transform, asked.rules)
+
+
 def delete_transform(op: Operation, asked: TheTransform) -> TransformDeleted:
     """Forget a transform's code; refused while a flow has a step that runs it."""
     transform, _ = _locked(op, asked.transform_id)
     if flow_store.uses(op.tx, transform.value):
         raise TransformInUseError
+    egress.put_egress(op, transform, [])
     store.delete(op.tx, transform.value)
     return TransformDeleted(id=str(transform), state="deleted")
 

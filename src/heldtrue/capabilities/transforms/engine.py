@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from heldtrue.capabilities.transforms.outside import Outside, StepCalls, calls_of
 from heldtrue.capabilities.transforms.run_store import ClaimRow
 from heldtrue.capabilities.transforms.steps import Tried, Work
 from heldtrue.capabilities.transforms.worker import FlowWorker
@@ -33,9 +34,19 @@ log = structlog.get_logger("heldtrue.flows")
 class FlowEngine:
     """Runs flows; one a process, any number of processes."""
 
-    def __init__(self, worker: FlowWorker, run: Run, *, at_once: int = AT_ONCE, patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        worker: FlowWorker,
+        run: Run,
+        *,
+        at_once: int = AT_ONCE,
+        patience: float = PATIENCE,
+        outside: Outside | None = None,
+    ) -> None:
+        """Without *outside* no code calls anybody, whatever its rules say."""
         self._worker = worker
         self._run = run
+        self._outside = outside
         self._at_once = at_once
         self._patience = patience
         self._wait = FIRST_WAIT
@@ -89,26 +100,37 @@ class FlowEngine:
 
     async def _step(self, work: Work, stop: asyncio.Event) -> bool:
         """Execute the step on each of its inputs and keep what came; return whether a step may follow."""
+        async with calls_of(work, self._worker, self._outside) as calls:
+            tried = await self._try(work, calls, stop)
+        if tried is None:
+            return False
+        if tried.outcome != "ok":
+            await asyncio.to_thread(self._worker.fail, work, tried)
+            return False
+        return await asyncio.to_thread(self._worker.keep, work, tried)
+
+    async def _try(self, work: Work, calls: StepCalls, stop: asyncio.Event) -> Tried | None:
+        """Return what came of the step; None when it has to wait, or is ours no more."""
         tried = Tried()
         for number, job in enumerate(work.jobs()):
             if number and (stop.is_set() or not await asyncio.to_thread(self._worker.renew, work.claim)):
-                return False
+                return None
             try:
-                result = await self._execute(job, stop)
+                async with calls.allowed(job) as allowed:
+                    result = await self._execute(allowed, stop)
             except (UnavailableError, TimeoutError) as error:
                 log.warning("no runner, the run waits", run=str(work.run), why=str(error) or "it did not answer")
                 await asyncio.to_thread(self._worker.wait, work.claim)
-                return False
+                return None
             except (TooLargeError, BadInputError) as error:
                 tried.outcome, tried.error = "refused", error.message
             else:
                 if result is None:
-                    return False
+                    return None
                 add(tried, result)
             if tried.outcome != "ok":
-                await asyncio.to_thread(self._worker.fail, work, tried)
-                return False
-        return await asyncio.to_thread(self._worker.keep, work, tried)
+                break
+        return tried
 
     async def _execute(self, job: Job, stop: asyncio.Event) -> RunResult | None:
         """Return what the runner answers; None when it has not by the time that a stop grants it."""

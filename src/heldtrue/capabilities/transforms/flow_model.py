@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from heldtrue.capabilities.egress.model import EgressSessionView
 from heldtrue.capabilities.intake.model import Source
 from heldtrue.capabilities.outputs.model import EVENT_TYPE
 from heldtrue.capabilities.transforms.model import Name, Number
@@ -270,3 +271,5 @@ class RunView(RunSummary, frozen=True, kw_only=True):
     """A run with its steps."""
 
     attempted: list[StepView]
+    egress: list[EgressSessionView]
+    """What its steps called, try by try."""

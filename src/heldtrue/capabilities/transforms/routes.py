@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heldtrue.capabilities.egress.model import EgressView, SetEgress, TheEgress
 from heldtrue.capabilities.transforms import actions, flow_actions, run_actions
 from heldtrue.capabilities.transforms.flow_model import (
     ChangeFlow,
@@ -229,6 +230,26 @@ ROUTES: list[Route] = [
         gives=VersionView,
         needs=Permission.TRANSFORM_WRITE,
         audits="transform.rolled-back",
+        tags=_TRANSFORMS,
+    ),
+    Route(
+        at="GET /v1/transforms/{transform_id}/egress",
+        action=actions.get_egress,
+        summary="Look at what a transform may call",
+        takes=TheEgress,
+        gives=EgressView,
+        needs=Permission.TRANSFORM_READ,
+        audits="egress.read",
+        tags=_TRANSFORMS,
+    ),
+    Route(
+        at="PUT /v1/transforms/{transform_id}/egress",
+        action=actions.set_egress,
+        summary="Say what a transform may call",
+        takes=SetEgress,
+        gives=EgressView,
+        needs=Permission.EGRESS_WRITE,
+        audits="egress.changed",
         tags=_TRANSFORMS,
     ),
 ]

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import msgspec
 
+from heldtrue.capabilities.egress import sessions as egress
 from heldtrue.capabilities.intake import actions as intake
 from heldtrue.capabilities.outputs import actions as outputs
 from heldtrue.capabilities.transforms import flow_store, run_store
@@ -47,7 +48,8 @@ def get_run(op: Operation, asked: TheRun) -> RunView:
     if row is None:
         raise NoSuchRunError
     attempted = [_step(op, found) for found in run_store.steps(op.tx, row.run_id)]
-    return RunView(**msgspec.structs.asdict(_summary(row)), attempted=attempted)
+    called = egress.sessions_of(op, row.run_id)
+    return RunView(**msgspec.structs.asdict(_summary(row)), attempted=attempted, egress=called)
 
 
 def retry_run(op: Operation, asked: TheRun) -> RunSummary:
@@ -82,6 +84,7 @@ def cancel_run(op: Operation, asked: TheRun) -> RunSummary:
 def forget(op: Operation, payload: PayloadId) -> list[str]:
     """Cancel what runs on a payload that is erased, forget all that its runs held and made; return its objects."""
     run_store.forget(op.tx, payload.value, op.now)
+    egress.forget(op, payload)
     return outputs.forget(op, payload)
 
 

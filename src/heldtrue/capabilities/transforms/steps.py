@@ -14,6 +14,7 @@ import msgspec
 
 from heldtrue.capabilities.deliveries.forward import Signer, forward_outputs
 from heldtrue.capabilities.deliveries.selecting import reader
+from heldtrue.capabilities.egress import sessions as egress
 from heldtrue.capabilities.intake import actions as intake
 from heldtrue.capabilities.intake.model import stamp
 from heldtrue.capabilities.intake.objects import ObjectStore
@@ -26,9 +27,11 @@ from heldtrue.capabilities.transforms.flow_model import FlowConfig, Step
 from heldtrue.capabilities.transforms.model import NoSuchVersionError
 from heldtrue.kernel.ids import FlowId, RunId, TransformId
 from heldtrue.op import AuditEvent, Operation
-from heldtrue.sandbox.jobs import Job, JobFile
+from heldtrue.sandbox.jobs import Job, JobFile, RunLimits
 
 FINISHED = "flow.finished"
+REACHING = RunLimits(wall_ms=25_000)
+"""Where code waits for others, its clock runs longer; its processor time does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class Work:
     attachments: Sequence[JobFile] = field(repr=False)
     before: tuple[Maker, ...]
     """The steps that are done."""
+    reaches: bool = False
+    """Whether the code may call anybody."""
 
     @property
     def run(self) -> RunId:
@@ -57,6 +62,14 @@ class Work:
     def step(self) -> Step:
         """The step as the owner wrote it."""
         return self.config.steps[self.position]
+
+    @property
+    def egress(self) -> egress.Step:
+        """What is remembered of its calls under."""
+        claim = self.claim
+        return egress.Step(
+            self.run, self.payload.id, self.position, claim.fence, TransformId(self.version.transform_id)
+        )
 
     @property
     def last(self) -> bool:
@@ -82,6 +95,7 @@ class Work:
                 meta=meta,
                 attachments=tuple(self.attachments),
                 context=self.step.config,
+                limits=REACHING if self.reaches else RunLimits(),
             )
             for file in self.inputs
         ]
@@ -137,6 +151,7 @@ def look(op: Operation, claim: run_store.ClaimRow, objects: ObjectStore) -> Work
         inputs=_inputs(op, payload, done.get(row.step - 1), objects),
         attachments=_attachments(op, payload, objects),
         before=tuple(_maker(done[position]) for position in range(row.step)),
+        reaches=egress.reaches(op, TransformId(version.transform_id)),
     )
 
 

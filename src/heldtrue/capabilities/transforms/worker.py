@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from heldtrue.capabilities.deliveries.worker import Place, Worker, WorkerServices
+from heldtrue.capabilities.egress import sessions as egress
+from heldtrue.capabilities.egress.grants import Calls
 from heldtrue.capabilities.intake.model import NoSuchAttachmentError, NoSuchPayloadError, PayloadErasedError
 from heldtrue.capabilities.outputs.actions import Drafts
 from heldtrue.capabilities.transforms import failing, flow_store, planning, run_store, steps
@@ -53,6 +56,29 @@ class FlowWorker:
         """Hold a run for longer; False when it is ours no more."""
         with self._opener.operation(_place(claim)) as op:
             return run_store.renew(op.tx, claim.run_id, claim.fence, op.now + self.lease)
+
+    def open_egress(self, work: Work) -> egress.Opened | None:
+        """Write that a step is about to begin that may call out; None when the run is ours no more, or may not."""
+        try:
+            with self._opener.operation(_place(work.claim)) as op:
+                if run_store.fenced(op.tx, work.claim.run_id, work.claim.fence) is None:
+                    return None
+                return egress.open_session(op, work.egress)
+        except _ERASED:
+            return None
+
+    def close_egress(self, work: Work, opened: egress.Opened, called: Sequence[Calls]) -> bool:
+        """Write what the step called; False when it is known already that nobody knows."""
+        try:
+            with self._opener.operation(_place(work.claim)) as op:
+                return egress.close_session(op, work.payload.key, work.egress, opened.session, called)
+        except _ERASED:
+            return False
+
+    def lose_egress(self, work: Work) -> None:
+        """Write that nobody will tell what the step called."""
+        with self._opener.operation(_place(work.claim)) as op:
+            egress.give_up(op, work.run)
 
     def keep(self, work: Work, tried: Tried) -> bool:
         """Write what came of a step; after the last one, or where nothing came out, finish. False: ours no more."""

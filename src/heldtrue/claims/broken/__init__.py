@@ -127,6 +127,17 @@ _ALL = (
             _FOR_EACH_TABLE.format("GRANT ALL ON %s TO heldtrue_tenant, heldtrue_edge, heldtrue_system"),
         ),
     ),
+    Broken(name="mail-in-clear", what="Mail is taken in clear.", before=_making(changes.mail_in_clear)),
+    Broken(
+        name="sandbox-used-twice",
+        what="A run's environment serves the next run too.",
+        before=_making(changes.sandbox_used_twice),
+    ),
+    Broken(
+        name="sandbox-with-sockets",
+        what="A run is in the host's network, and may make sockets.",
+        before=_making(changes.sandbox_with_sockets),
+    ),
     Broken(
         name="notice-of-no-time",
         what="A notice has run when it begins.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
 import ssl
@@ -16,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from heldtrue.attack import AttackHinderedError
 from heldtrue.attack.arena import Arena
 from heldtrue.attack.caller import Address
 from heldtrue.claims.broken.permit import Permit
@@ -121,7 +123,7 @@ def no_verification() -> Changes:
         trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
         return trusting
 
-    return [("heldtrue.capabilities.deliveries.dialer:_context", context)]
+    return [("heldtrue.capabilities.deliveries.connector:_context", context)]
 
 
 def no_judgement() -> Changes:
@@ -131,7 +133,7 @@ def no_judgement() -> Changes:
     def judge(_address: object, _allow: object) -> Verdict:
         return Verdict(permitted=True, listed=False, reason="")
 
-    return [("heldtrue.capabilities.deliveries.dialer:judge", judge)]
+    return [("heldtrue.capabilities.deliveries.connector:judge", judge)]
 
 
 def everybody() -> Changes:
@@ -269,3 +271,43 @@ def does_nothing(*_given: object, **_named: object) -> None:
 def finds_nothing(*_given: object, **_named: object) -> list[object]:
     """Return nothing at once."""
     return []
+
+
+def mail_in_clear() -> Changes:
+    """Take every command before encryption, and a message's beginning too."""
+    from heldtrue.capabilities.mail import protocol
+
+    async def begin(self: protocol.StrictSmtp, _: str) -> None:
+        await self.say("250 2.1.0 ok")
+
+    commands = {**protocol._COMMANDS, "MAIL": begin}  # pyright: ignore[reportPrivateUsage]
+    module = "heldtrue.capabilities.mail.protocol"
+    return [(f"{module}:CLEAR", frozenset(commands)), (f"{module}:_COMMANDS", commands)]
+
+
+def sandbox_used_twice() -> Changes:
+    """Let a run's environment serve the next run of the organisation."""
+    return _without_layers("single_use")
+
+
+def sandbox_with_sockets() -> Changes:
+    """Leave a run in the host's network, without what refuses it sockets."""
+    return _without_layers("net", "landlock_net", "seccomp")
+
+
+def _without_layers(*names: str) -> Changes:
+    """Change the copy of the runner's code that the scratch instance starts: nothing else reads that copy."""
+    genuine = importlib.import_module("heldtrue.app.runner").copy
+
+    def copy(place: Path) -> Path:
+        tree: Path = genuine(place)
+        layers = tree / "heldtrue/sandbox/jail/layers.py"
+        text = layers.read_text("utf-8")
+        for name in names:
+            if f"    {name}: bool = True\n" not in text:
+                raise AttackHinderedError(f"there is no layer {name} to break")
+            text = text.replace(f"    {name}: bool = True\n", f"    {name}: bool = False\n")
+        layers.write_text(text, "utf-8")
+        return tree
+
+    return [("heldtrue.app.runner:copy", copy)]

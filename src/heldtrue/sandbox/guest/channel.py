@@ -1,7 +1,8 @@
-"""The two pipes of a run: a job comes in whole, frames go out.
+"""The two pipes of a run: a job comes in whole, frames go out; a frame that asks is answered by the way the job came.
 
 Job: u32be length of a JSON head, the head, then the blobs whose sizes it lists, one after the other. Frame: one
-letter, u32be length, body.
+letter, u32be length, body. Question and answer: u32be length of a JSON head, the head, a body; the answer has u32be
+length of all that before it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import struct
 from typing import Any
 
-READY, REFUSED, LOG, CUT, OUTPUT, END = b"R", b"F", b"L", b"C", b"O", b"E"
+READY, REFUSED, LOG, CUT, OUTPUT, ASK, END = b"R", b"F", b"L", b"C", b"O", b"Q", b"E"
 
 
 def send(pipe: int, kind: bytes, body: bytes = b"") -> None:
@@ -37,3 +38,17 @@ def read_job(pipe: int) -> tuple[dict[str, Any], list[bytes]]:
     (size,) = struct.unpack(">I", read_exactly(pipe, 4))
     head = json.loads(read_exactly(pipe, size))
     return head, [read_exactly(pipe, each) for each in head["blobs"]]
+
+
+def question(head: dict[str, Any], body: bytes) -> bytes:
+    """Return the body of a frame that asks."""
+    text = json.dumps(head).encode()
+    return struct.pack(">I", len(text)) + text + body
+
+
+def read_answer(pipe: int) -> tuple[dict[str, Any], bytes]:
+    """Read what a question was answered with."""
+    (size,) = struct.unpack(">I", read_exactly(pipe, 4))
+    whole = read_exactly(pipe, size)
+    (length,) = struct.unpack_from(">I", whole)
+    return json.loads(whole[4 : 4 + length]), whole[4 + length :]

@@ -11,6 +11,7 @@ from typing import Any
 
 from heldtrue.sandbox.guest import channel
 from heldtrue.sandbox.guest.answers import Answers, TransformError
+from heldtrue.sandbox.guest.fetching import Outside
 
 _WARM = """
 base64 bisect binascii calendar collections.abc copy csv ctypes dataclasses datetime decimal difflib email email.message
@@ -68,16 +69,16 @@ def run(job: int, answer: int, *, once: bool) -> int:
             head, blobs = channel.read_job(job)
         except EOFError:
             return 0
-        outcome, error = _attempt(head, blobs, Answers(answer, head["limits"]))
+        outcome, error = _attempt(head, blobs, Answers(answer, head["limits"]), Outside(job, answer))
         channel.send(answer, channel.END, json.dumps([outcome, error]).encode("utf-8", "replace"))
         if once:
             return 0
 
 
-def _attempt(head: dict[str, Any], blobs: list[bytes], answers: Answers) -> tuple[str, str | None]:
+def _attempt(head: dict[str, Any], blobs: list[bytes], answers: Answers, outside: Outside) -> tuple[str, str | None]:
     try:
         _lower(head["limits"])
-        _transform(head, blobs, answers)
+        _transform(head, blobs, answers, outside)
     except TransformError as error:
         return error.outcome, str(error)
     except MemoryError:
@@ -97,7 +98,7 @@ def _lower(limits: dict[str, int]) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (asked, hard))
 
 
-def _transform(head: dict[str, Any], blobs: list[bytes], answers: Answers) -> None:
+def _transform(head: dict[str, Any], blobs: list[bytes], answers: Answers, outside: Outside) -> None:
     from heldtrue.sandbox.guest import javascript, message, python
 
     code, raw, *others = blobs
@@ -105,9 +106,10 @@ def _transform(head: dict[str, Any], blobs: list[bytes], answers: Answers) -> No
     payload = message.message_of(raw, head["content_type"], head["meta"], attachments)
     context = head["context"]
     if head["language"] == "javascript":
-        javascript.run(code, payload, context, message.attachment_bytes, head["limits"], answers)
+        fetch = outside.fetch if head["outside"] else None
+        javascript.run(code, payload, context, message.attachment_bytes, head["limits"], answers, fetch)
     elif head["language"] == "python":
-        python.run(code, payload, context, message.attachment_bytes, answers)
+        python.run(code, payload, context, message.attachment_bytes, answers, outside.fetch)
     else:
         _builtin(code.decode(), payload, context, answers)
 

@@ -1,15 +1,19 @@
-"""Run a customer's JavaScript in QuickJS. Nothing of Python can be called from it: what goes in and out is JSON."""
+"""Run a customer's JavaScript in QuickJS. What goes in and out is JSON; of Python it can call the line to the broker
+alone, and that only where the transform may call a host.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import quickjs
 
 from heldtrue.sandbox.guest.answers import Answers, TransformError
+from heldtrue.sandbox.guest.fetching import FetchError, Response
 
 STACK = 1 << 20
 PRELUDE = """
@@ -33,6 +37,21 @@ PRELUDE = """
       return files[ref];
     } },
   });
+  const line = globalThis.heldtrueLine;
+  delete globalThis.heldtrueLine;
+  const fetch = (method, url, headers, body) => {
+    const pairs = Object.entries(headers ?? {}).map(([name, value]) => [name, String(value)]);
+    const said = line === undefined
+      ? { refused: ["not-allowed", "this transform may call no host"] }
+      : JSON.parse(line(JSON.stringify([String(method), String(url), pairs, body == null ? "" : String(body)])));
+    if (said.refused) {
+      const error = new Error("FetchError: " + said.refused.join(": "));
+      error.code = said.refused[0];
+      throw error;
+    }
+    return Object.freeze({ ...said, ok: said.status >= 200 && said.status < 300, json: () => JSON.parse(said.body) });
+  };
+  Object.defineProperty(globalThis, "fetch", { value: fetch });
   const heldtrueCall = (payload, context) => {
     if (typeof globalThis.transform !== "function") {
       throw new Error("the code defines no function transform(payload, context)");
@@ -54,13 +73,19 @@ PRELUDE = """
 
 def run(
     code: bytes, payload: dict[str, Any], context: dict[str, Any], attachment: Callable[[str], bytes],
-    limits: dict[str, int], answers: Answers,
+    limits: dict[str, int], answers: Answers, fetch: Callable[..., Response] | None = None,
 ) -> None:  # fmt: skip
-    """Evaluate *code*, call its transform and give what it returns."""
+    """Evaluate *code*, call its transform and give what it returns.
+
+    QuickJS cannot call into Python while it watches the time itself; with *fetch* the runner watches alone.
+    """
     engine = quickjs.Context()
     engine.set_memory_limit(limits["memory"])
     engine.set_max_stack_size(STACK)
-    engine.set_time_limit(limits["cpu_seconds"])
+    if fetch is None:
+        engine.set_time_limit(limits["cpu_seconds"])
+    else:
+        engine.add_callable("heldtrueLine", partial(_fetched, fetch))
     refs = ["raw", *(each["ref"] for each in payload["attachments"] if each.get("size") is not None)]
     files = {ref: base64.b64encode(attachment(ref)).decode() for ref in refs}
     offered = engine.eval(PRELUDE)(engine.parse_json(json.dumps(files)), limits["log_bytes"])
@@ -75,6 +100,23 @@ def run(
         _logged(offered, answers)
     for document in json.loads(given):
         answers.give_document(document.encode())
+
+
+def _fetched(fetch: Callable[..., Response], asked: str) -> str:
+    method, url, pairs, body = json.loads(asked)
+    try:
+        response = fetch(method, url, dict(pairs), body)
+    except FetchError as error:
+        return json.dumps({"refused": [error.code, str(error).removeprefix(f"{error.code}: ")]})
+    return json.dumps(
+        {
+            "status": response.status,
+            "url": response.url,
+            "headers": response.headers,
+            "body": response.text,
+            "base64": base64.b64encode(response.body).decode(),
+        }
+    )
 
 
 def _logged(offered: Callable[[str], str], answers: Answers) -> None:

@@ -10,18 +10,20 @@ from collections.abc import Callable
 from typing import Any
 
 from heldtrue.sandbox.guest.answers import Answers, LogStream, Many, TransformError
+from heldtrue.sandbox.guest.fetching import FetchError, Response
 
 NAME = "<transform>"
 LONGEST_ERROR = 4000
 
 
 def run(
-    code: bytes, payload: dict[str, Any], context: dict[str, Any], attachment: Callable[[str], bytes], answers: Answers
-) -> None:
+    code: bytes, payload: dict[str, Any], context: dict[str, Any], attachment: Callable[[str], bytes],
+    answers: Answers, fetch: Callable[..., Response],
+) -> None:  # fmt: skip
     """Compile *code*, call its transform and give what it returns; errors carry the lines of *code* alone."""
     logs = LogStream(answers)
     sys.stdout = sys.stderr = logs
-    sys.modules["heldtrue_guest"] = _guest(attachment, answers)
+    sys.modules["heldtrue_guest"] = _guest(attachment, answers, fetch)
     try:
         _call(code, payload, context, answers)
     except TransformError:
@@ -49,14 +51,14 @@ def _call(code: bytes, payload: dict[str, Any], context: dict[str, Any], answers
     answers.give(transform(payload, context))
 
 
-def _guest(attachment: Callable[[str], bytes], answers: Answers) -> types.ModuleType:
+def _guest(attachment: Callable[[str], bytes], answers: Answers, fetch: Callable[..., Response]) -> types.ModuleType:
     module = types.ModuleType("heldtrue_guest", "What the sandbox offers to a transform.")
 
     def log(*values: object) -> None:
         """Write one line of log."""
         answers.log(" ".join(str(value) for value in values))
 
-    module.__dict__.update(attachment=attachment, log=log, many=Many)
+    module.__dict__.update(attachment=attachment, log=log, many=Many, fetch=fetch, FetchError=FetchError)
     return module
 
 
