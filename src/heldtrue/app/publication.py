@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from heldtrue.app.services import Services
 from heldtrue.app.settings import Settings
+from heldtrue.app.settings_witness import witnesses
 from heldtrue.claims.attacks import ATTACKS
 from heldtrue.claims.catalogue import CATALOGUE, Catalogue
 from heldtrue.trust.document import Publisher
@@ -30,4 +31,5 @@ def trust_services(parts: Services) -> TrustServices:
         publisher=Publisher(origin=home.identity.origin, place="live", attacks=ATTACKS),
         base_url=home.settings.public_url,
         paused=(home.data.run / PAUSE).exists,
+        witnesses=witnesses(home.settings.witness),
     )

@@ -19,6 +19,7 @@ from heldtrue.app.settings_mail import Mail
 from heldtrue.app.settings_portal import Portal
 from heldtrue.app.settings_scanning import Scan
 from heldtrue.app.settings_transforms import Transforms
+from heldtrue.app.settings_witness import WitnessSetting, witnesses
 from heldtrue.kernel.errors import SettingsError
 
 _SECRET_WORD = re.compile(r"pass(word|wd|phrase)?$|secret|token|credential$|private", re.IGNORECASE)
@@ -93,6 +94,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     mail: Mail = Mail()
     transforms: Transforms = Transforms()
     portal: Portal = Portal()
+    witness: tuple[WitnessSetting, ...] = ()
+    """Who cosigns the log."""
 
     def __post_init__(self) -> None:
         parse_listen(self.listen)
@@ -109,6 +112,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
             _check_secret_uri("database", self.database)
         if self.edge.valkey is not None:
             _check_secret_uri("edge.valkey", self.edge.valkey)
+        witnesses(self.witness)
         for network in (*self.destinations.allow, *self.metrics_from):
             _check_network(network)
 

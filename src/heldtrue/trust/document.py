@@ -10,6 +10,7 @@ from datetime import datetime
 import msgspec
 
 from heldtrue.attack import Attack
+from heldtrue.capabilities.ledger.witness_routes import WitnessView
 from heldtrue.claims.board import Standing
 from heldtrue.claims.catalogue import Catalogue
 from heldtrue.claims.documents import stamp
@@ -139,6 +140,8 @@ class TrustDocument(msgspec.Struct, kw_only=True):
     at: str
     paused: bool
     checkpoint: CheckpointView | None
+    witnesses: list[WitnessView]
+    """Who else has seen the log, and how much of it."""
     tally: dict[str, int]
     groups: list[GroupView]
     claims: list[ClaimView]
@@ -158,7 +161,14 @@ class Publisher:
     attacks: Mapping[str, Attack]
 
 
-def build(catalogue: Catalogue, standing: Standing, publisher: Publisher, *, paused: bool) -> TrustDocument:
+def build(
+    catalogue: Catalogue,
+    standing: Standing,
+    publisher: Publisher,
+    *,
+    paused: bool,
+    witnesses: Sequence[WitnessView] = (),
+) -> TrustDocument:
     """Return the trust document of one moment."""
     views = [claim_view(verdict, publisher.attacks) for verdict in standing.verdicts]
     head = standing.head
@@ -177,6 +187,7 @@ def build(catalogue: Catalogue, standing: Standing, publisher: Publisher, *, pau
             signed_at=stamp(head.signed_at),
             note=head.note,
         ),
+        witnesses=list(witnesses),
         tally={str(state): sum(view.state == state for view in views) for state in State},
         groups=[
             GroupView(

@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 
 from heldtrue.capabilities.ledger import proofs
+from heldtrue.capabilities.ledger.witness import Witness
+from heldtrue.capabilities.ledger.witness_routes import views as witness_views
 from heldtrue.claims import store
 from heldtrue.claims.board import Board, Standing
 from heldtrue.claims.catalogue import ROWS, Catalogue
@@ -71,6 +73,8 @@ class TrustServices:
     publisher: Publisher
     base_url: str
     paused: Callable[[], bool]
+    witnesses: tuple[Witness, ...] = ()
+    """Who cosigns the log."""
 
 
 class Look:
@@ -94,7 +98,10 @@ class Look:
         services = self._services
         with services.database.system() as tx:
             standing = self._board.refresh(tx, now)
-        return standing, build(services.catalogue, standing, services.publisher, paused=services.paused())
+            seen = witness_views(tx, services.witnesses, now).witnesses if services.witnesses else []
+        return standing, build(
+            services.catalogue, standing, services.publisher, paused=services.paused(), witnesses=seen
+        )
 
 
 def routes(services: TrustServices) -> list[Route]:
