@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 from heldtrue.attack import Attack, Finding, Outcome, Place, held
 from heldtrue.claims.board import Board, Standing
@@ -12,10 +14,12 @@ from heldtrue.claims.model import Against, Document, Run
 from heldtrue.claims.store import HeadRow
 from heldtrue.trust import document, pages
 from heldtrue.trust.document import Publisher, TrustDocument
+from heldtrue.trust.render import Pages
+from heldtrue.trust.site import Site
 
 NOW = datetime(2026, 11, 22, 5, 14, 9, tzinfo=UTC)
 ORIGIN = "trust.acme-filings.example"
-BASE_URL = f"https://{ORIGIN}"
+PAGES = Pages(Site(name="Acme Filings", origin=ORIGIN, url=f"https://{ORIGIN}"))
 SCRATCH = {"intake.canary_at_rest", "access.key_at_rest", "access.flood"}
 
 
@@ -121,7 +125,19 @@ def _build(board: Board, at: HeadRow | None, *, paused: bool = False, place: str
 
 
 def render() -> dict[str, bytes]:
-    """Return every page by the path it is served under."""
+    """Return every page by path and query: those of claims, and of each `scenes_<subject>.py` beside this file.
+
+    Such a file has `def scenes(pages: Pages) -> dict[str, bytes]`, each page full and empty: `/trust/policies` and
+    `/trust/policies?empty`.
+    """
+    made = claims()
+    for file in sorted(Path(__file__).parent.glob("scenes_*.py")):
+        made |= importlib.import_module(f"tests.browser.{file.stem}").scenes(PAGES)
+    return made
+
+
+def claims() -> dict[str, bytes]:
+    """Return the pages about claims."""
     scene = busy()
     failing = next(claim for claim in scene.claims if claim.state == "failing")
     rows: dict[str, list[document.ClaimView]] = {}
@@ -131,10 +147,10 @@ def render() -> dict[str, bytes]:
     runs = {a.name: [view for view in (a.latest, a.seen_to_fail) if view] for a in failing.attacks}
     sources = {a.name: dict(ATTACKS[a.name].sources) for a in failing.attacks}
     return {
-        "/trust": pages.trust_page(scene, BASE_URL),
-        "/first": pages.trust_page(first(), BASE_URL),
-        "/empty": pages.trust_page(without_log(), BASE_URL),
-        "/claim": pages.claim_page(scene, failing, runs, sources),
-        "/index": pages.index_page(scene, sorted(rows.items())),
-        "/notice": pages.notice_page("No such claim", "There is no claim of that name; the list below has them all."),
+        "/trust": pages.trust_page(PAGES, scene),
+        "/first": pages.trust_page(PAGES, first()),
+        "/empty": pages.trust_page(PAGES, without_log()),
+        "/claim": pages.claim_page(PAGES, scene, failing, runs, sources),
+        "/index": pages.index_page(PAGES, scene, sorted(rows.items())),
+        "/notice": PAGES.notice("No such claim", "There is no claim of that name; the list below has them all."),
     }

@@ -17,7 +17,7 @@ from tests.browser import scenes
 
 from heldtrue.http.headers import protective
 from heldtrue.http.route import CacheClass
-from heldtrue.trust.pages import ASSETS
+from heldtrue.trust.render import ASSETS
 
 pytestmark = pytest.mark.browser
 HERE = Path(__file__).parent
@@ -56,7 +56,9 @@ def site() -> Generator[str]:
 
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
-            content, kind = ASSETS.get(path.removeprefix("/assets/"), (pages.get(path), "text/html; charset=utf-8"))
+            content, kind = ASSETS.get(
+                path.removeprefix("/assets/"), (pages.get(self.path), "text/html; charset=utf-8")
+            )
             self.send_response(200 if content is not None else 404)
             for name, value in protective(kind, CacheClass.PAGE):
                 if name != "strict-transport-security":

@@ -77,6 +77,10 @@ BODIES: dict[str, Any] = {
     "POST /v1/addresses": {"label": "more"},
     "POST /v1/upstream-keys": {"upstream": "more", "overlap_seconds": 0},
     "POST /v1/probes": json.loads(SOUND["POST /v1/probes"][0] or b""),
+    **{
+        at: json.loads(SOUND[at][0] or b"")
+        for at in ("POST /v1/attestations", "POST /v1/attestations/withdrawals", "POST /v1/annotations")
+    },
 }
 """What a route is called with where an empty body will not do."""
 

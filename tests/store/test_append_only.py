@@ -26,6 +26,8 @@ def log(database, superuser):
         tx.execute("INSERT INTO claim_schedules VALUES ('c', %s, '{}', %s)", [LEAF, now])
         tx.execute("INSERT INTO log_pending VALUES (%s, 'second', %s)", [UUID(int=2), now])
         tx.execute("INSERT INTO probes VALUES (%s, '{}', %s)", [LEAF, now])
+        tx.execute("INSERT INTO attestations VALUES ('c.d', %s, '{}', %s)", [LEAF, now])
+        tx.execute("INSERT INTO annotations VALUES (%s, 'a', '{}', %s)", [LEAF, now])
     return database
 
 

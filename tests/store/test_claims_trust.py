@@ -19,6 +19,8 @@ from heldtrue.http.exchange import Page
 from heldtrue.http.route import Realm
 from heldtrue.trust import routes as trust
 from heldtrue.trust.document import Publisher
+from heldtrue.trust.render import Pages
+from heldtrue.trust.site import Site
 from heldtrue_verify import tlog_proof
 from heldtrue_verify.checkpoint import Roots
 from heldtrue_verify.verdicts import Verdict, walk
@@ -33,10 +35,9 @@ def table(world: World) -> dict[str, Callable[..., Any]]:
         clock=world.clock,
         catalogue=CATALOGUE,
         publisher=Publisher(origin=ORIGIN, place="live", attacks=ATTACKS),
-        base_url="https://log.example",
         paused=world.pause.exists,
     )
-    routes = trust.routes(services)
+    routes = trust.routes(services, Pages(Site(name="Log", origin=ORIGIN, url="https://log.example")))
     assert all(route.realm is Realm.PUBLIC for route in routes)
     return {route.path: route.action for route in routes}
 

@@ -28,7 +28,7 @@ import structlog
 from heldtrue.app import boot, first, listener, requests, web, wiring, worker
 from heldtrue.app.boot import Base, Ground
 from heldtrue.app.processes import Child, Ready
-from heldtrue.app.publication import PAUSE, catalogue
+from heldtrue.app.publication import PAUSE, known
 from heldtrue.app.services import Services, services
 from heldtrue.app.settings import Limits, Settings
 from heldtrue.app.version import RELEASE
@@ -37,7 +37,6 @@ from heldtrue.attack.arena import Arena, Sinks
 from heldtrue.attack.caller import Address
 from heldtrue.attack.canary import begin_decoding
 from heldtrue.claims.arena import Site, arena
-from heldtrue.claims.attacks import ATTACKS
 from heldtrue.claims.engine import Engine, EngineServices
 from heldtrue.claims.laboratory import Laboratory
 from heldtrue.claims.model import Against
@@ -63,12 +62,13 @@ def engine(parts: Services, laboratory: Laboratory, version: str) -> Engine:
             platform=home.platform,
             clock=home.clock,
             entropy=parts.entropy,
-            catalogue=catalogue(home.settings),
-            attacks=ATTACKS,
+            catalogue=known(home.settings).catalogue,
+            attacks=known(home.settings).attacks,
             runner=laboratory,
             origin=home.identity.origin,
             version=version,
             pause_file=home.data.run / PAUSE,
+            log=home.data.log,
         )
     )
 
@@ -82,7 +82,9 @@ def laboratory(ground: Ground) -> Laboratory:
     home = ground.home.data.run / "scratch"
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(mode=0o711)
-    return Laboratory.open(ATTACKS, InstanceArenas(ground), home if len(str(home)) <= SHORT else None)
+    found = known(ground.home.settings)
+    where = home if len(str(home)) <= SHORT else None
+    return Laboratory.open(found.attacks, InstanceArenas(ground), where, found.controls)
 
 
 @contextmanager
@@ -91,12 +93,12 @@ def attacks(ground: Ground) -> Generator[worker.Attack]:
     with laboratory(ground) as opened:
 
         async def attack(parts: Services, stop: asyncio.Event) -> None:
-            await _beside(engine(parts, opened, RELEASE), ground.home.data.run, stop)
+            await _beside(engine(parts, opened, RELEASE), ground, stop)
 
         yield attack
 
 
-async def _beside(attacker: Engine, run_dir: Path, stop: asyncio.Event) -> None:
+async def _beside(attacker: Engine, ground: Ground, stop: asyncio.Event) -> None:
     """Run *attacker* in a thread of its own until *stop* is set, and a little longer for the attack under way.
 
     One that takes longer is given up: the process ends without its result, and the next start logs it as missing.
@@ -110,7 +112,7 @@ async def _beside(attacker: Engine, run_dir: Path, stop: asyncio.Event) -> None:
         stop_inner = asyncio.Event()
         inner.append((asyncio.get_running_loop(), stop_inner))
         begun.set()
-        await asyncio.gather(attacker.run(stop_inner), _on_request(attacker, run_dir, stop_inner))
+        await asyncio.gather(attacker.run(stop_inner), _on_request(attacker, ground, stop_inner))
 
     def main() -> None:
         failed: BaseException | None = None
@@ -135,12 +137,13 @@ async def _beside(attacker: Engine, run_dir: Path, stop: asyncio.Event) -> None:
         _log.info("an attack under way is given up")
 
 
-async def _on_request(attacker: Engine, run_dir: Path, stop: asyncio.Event) -> None:
+async def _on_request(attacker: Engine, ground: Ground, stop: asyncio.Event) -> None:
     """Run what the operator asks for by `heldtrue claims run` and `calibrate`, until *stop* is set."""
+    attacks = known(ground.home.settings).attacks
     while not stop.is_set():
-        for name, against in requests.asked(run_dir):
-            if name in ATTACKS:
-                await asyncio.to_thread(attacker.run_one, ATTACKS[name], Against(against), "operator")
+        for name, against in requests.asked(ground.home.data.run):
+            if name in attacks:
+                await asyncio.to_thread(attacker.run_one, attacks[name], Against(against), "operator")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), 1.0)
 

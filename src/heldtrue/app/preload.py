@@ -17,6 +17,7 @@ from importlib.machinery import ModuleSpec
 import structlog
 
 import heldtrue
+from heldtrue.app.publication import known
 from heldtrue.app.services import s3_client
 from heldtrue.app.settings import Settings
 from heldtrue.app.settings_leaks import reporters
@@ -87,6 +88,7 @@ def everything(settings: Settings) -> int:
         for name in VALKEY:
             importlib.import_module(name)
     reporters(settings.leaks)
+    known(settings)
     return len(ours)
 
 

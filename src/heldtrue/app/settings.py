@@ -17,6 +17,7 @@ from heldtrue.app.settings_edge import Edge, host_and_port
 from heldtrue.app.settings_leaks import Leaks
 from heldtrue.app.settings_mail import Mail
 from heldtrue.app.settings_portal import Portal
+from heldtrue.app.settings_posture import Posture
 from heldtrue.app.settings_scanning import Scan
 from heldtrue.app.settings_transforms import Transforms
 from heldtrue.app.settings_witness import WitnessSetting, witnesses
@@ -96,6 +97,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     portal: Portal = Portal()
     witness: tuple[WitnessSetting, ...] = ()
     """Who cosigns the log."""
+    posture: Posture = Posture()
 
     def __post_init__(self) -> None:
         parse_listen(self.listen)

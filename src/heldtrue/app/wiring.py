@@ -10,7 +10,7 @@ from functools import partial
 from heldtrue.app.boot import Ground
 from heldtrue.app.health import Health
 from heldtrue.app.metrics import WebMetrics
-from heldtrue.app.publication import trust_services
+from heldtrue.app.publication import claim_services, pages, trust_services
 from heldtrue.app.services import Services, services
 from heldtrue.app.settings_leaks import reporters
 from heldtrue.app.settings_mail import mail_domain
@@ -48,6 +48,7 @@ from heldtrue.capabilities.receipts.routes import routes as receipt_routes
 from heldtrue.capabilities.tenants.routes import ROUTES as TENANTS
 from heldtrue.capabilities.transforms import run_actions as runs
 from heldtrue.capabilities.transforms.routes import ROUTES as FLOWS
+from heldtrue.claims.routes import routes as claim_routes
 from heldtrue.http.app import build_app
 from heldtrue.http.limits import Limits, Rate
 from heldtrue.http.ports import Ports
@@ -102,7 +103,8 @@ def table(parts: Services) -> list[Route]:
         *keystore_routes(parts.database, parts.ground.home.clock, witnesses(settings.witness)),
         *upstream_routes(parts.ground.home.platform),
         *probe_routes(ProbeServices(signers=parts.signers, origin=parts.ground.home.identity.origin)),
-        *trust_routes(trust_services(parts)),
+        *claim_routes(claim_services(parts)),
+        *trust_routes(trust_services(parts), pages(parts)),
     ]
 
 

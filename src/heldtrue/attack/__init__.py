@@ -105,11 +105,16 @@ class Attack:
     """Modules beside the attack's own whose source decides what it can see."""
     limit: timedelta = timedelta(seconds=60)
     """How long it may take; over that the run counts as an error."""
+    declares: str = ""
+    """What it was told to try, where that is not in its source: its digest is part of the source's."""
     sources: Mapping[str, str] = field(init=False)
     """SHA-256 of each source file by its path below `src/`, read when the process starts."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sources", _sources((self.run.__module__, *self.needs, *COMMON)))
+        found = _sources((self.run.__module__, *self.needs, *COMMON))
+        if self.declares:
+            found["declaration"] = hashlib.sha256(self.declares.encode()).hexdigest()
+        object.__setattr__(self, "sources", found)
 
     @property
     def source_sha256(self) -> str:

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from heldtrue.attack import AttackHinderedError
@@ -128,6 +129,9 @@ def _json(value: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
     return json.dumps(value).encode(), {"content-type": "application/json"}
 
 
+ATTESTED = "company.vendor_certificates"
+"""A claim that only a document can stand behind."""
+YEAR = datetime.now(UTC).year
 _JUST_ASK: tuple[bytes | None, dict[str, str]] = (None, {})
 SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "GET /v1/self": _JUST_ASK,
@@ -210,6 +214,20 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
         }
     ),
     "GET /v1/probes": _JUST_ASK,
+    "POST /v1/attestations": _json(
+        {
+            "claim": ATTESTED,
+            "title": "Probe",
+            "owner": "nobody",
+            "dated": f"{YEAR - 1}-01-01",
+            "expires": f"{YEAR + 1}-12-31",
+            "sha256": "0" * 64,
+        }
+    ),
+    "GET /v1/attestations": _JUST_ASK,
+    "POST /v1/attestations/withdrawals": _json({"claim": ATTESTED}),
+    "POST /v1/annotations": _json({"attack": "transport.old_tls", "text": "Probe."}),
+    "GET /v1/annotations": _JUST_ASK,
     "GET /v1/audit": _JUST_ASK,
     "GET /v1/audit/{leaf_id}/proof": _JUST_ASK,
 }

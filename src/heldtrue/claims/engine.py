@@ -21,6 +21,7 @@ from heldtrue.claims.book import TICK, Book
 from heldtrue.claims.catalogue import Catalogue
 from heldtrue.claims.laboratory import Runner
 from heldtrue.claims.model import Against
+from heldtrue.claims.summarist import Summarist
 from heldtrue.crypto.platform import PlatformKey
 from heldtrue.db.tx import Database
 from heldtrue.kernel.clock import Clock
@@ -78,6 +79,13 @@ class EngineServices:
     version: str
     pause_file: Path
     """While this file exists, nothing is attacked."""
+    log: Path | None = None
+    """Directory of the published log."""
+
+    @property
+    def release(self) -> str:
+        """How evidence names its executor, up to the version: a broken control counts for the release that saw it."""
+        return f"heldtrue {self.version}, "
 
     def book(self) -> Book:
         """Return what writes into the log."""
@@ -104,6 +112,8 @@ class Engine:
         self._locks = {name: threading.Lock() for name in services.attacks}
         self._begun = threading.Lock()
         self._ready = False
+        self._trusts: set[str] = set()
+        self._summarist = Summarist(services.database, services.catalogue, services.log, services.entropy)
         names = documents.names(services.catalogue.claims)
         self._cadence = {
             name: min(claim.cadence for claim in services.catalogue.claims if name in claim.attacks) for name in names
@@ -122,6 +132,8 @@ class Engine:
             beat()
             try:
                 ran = await asyncio.to_thread(self.step, self._services.clock.now(), heavy=heavy, most=1)
+                if not heavy:
+                    await asyncio.to_thread(self._summarist.step, self._services.clock.now())
             except UnavailableError as error:
                 _log.warning("attacks postponed", why=error.message)
                 ran = []
@@ -190,7 +202,7 @@ class Engine:
             self._book.recover(now)
             self._book.publish(self._services.catalogue, now)
             with self._services.database.system() as tx:
-                starts = {row.attack: row.started_at for row in store.last_starts(tx)}
+                starts = {row.attack: row.started_at for row in store.last_starts(tx, list(self._cadence))}
             for name, cadence in self._cadence.items():
                 last = starts.get(name)
                 self._due[name] = now if last is None or name in left else min(last + cadence, now + cadence)
@@ -215,9 +227,12 @@ class Engine:
         return slow if heavy else [*light, *slow]
 
     def _trusted(self, attack: Attack) -> bool:
-        """Whether the attack, with its present source, has been seen to succeed against its broken control."""
-        with self._services.database.system() as tx:
-            return store.seen_broken(tx, attack.name, attack.source_sha256)
+        """Whether this release has seen the attack succeed against its broken control, with its present source."""
+        if attack.name not in self._trusts:
+            with self._services.database.system() as tx:
+                if store.seen_broken(tx, attack.name, attack.source_sha256, self._services.release):
+                    self._trusts.add(attack.name)
+        return attack.name in self._trusts
 
     def _plan(self, attack: Attack, against: Against, finding: Finding, now: datetime) -> None:
         if against is Against.BROKEN:

@@ -22,12 +22,14 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from heldtrue.attack import Attack, AttackHinderedError, Finding, Outcome, Place
 from heldtrue.attack.arena import Arena
 from heldtrue.claims import broken
+from heldtrue.claims.broken import Broken
 from heldtrue.claims.model import Against
 from heldtrue.kernel.errors import HeldtrueError
 
@@ -57,7 +59,13 @@ class Runner(Protocol):
         ...
 
 
-def perform(attack: Attack, against: Against, arenas: Arenas, directory: Path | None) -> Finding:
+def perform(
+    attack: Attack,
+    against: Against,
+    arenas: Arenas,
+    directory: Path | None,
+    controls: Mapping[str, Broken] = broken.CONTROLS,
+) -> Finding:
     """Carry out *attack* in this process."""
     with contextlib.ExitStack() as stack:
         if directory is None:
@@ -65,7 +73,7 @@ def perform(attack: Attack, against: Against, arenas: Arenas, directory: Path | 
                 raise AttackHinderedError("a control is broken in scratch only")
             where = stack.enter_context(arenas.live(attack.place))
         else:
-            control = broken.CONTROLS[attack.breaks] if against is Against.BROKEN else None
+            control = controls[attack.breaks] if against is Against.BROKEN else None
             if control is not None:
                 stack.enter_context(control.before(broken.permit(directory)))
             where = stack.enter_context(arenas.scratch(directory))
@@ -113,7 +121,13 @@ class Laboratory:
         self._listener: threading.Thread | None = None
 
     @classmethod
-    def open(cls, attacks: Mapping[str, Attack], arenas: Arenas, home: Path | None = None) -> Laboratory:
+    def open(
+        cls,
+        attacks: Mapping[str, Attack],
+        arenas: Arenas,
+        home: Path | None = None,
+        controls: Mapping[str, Broken] = broken.CONTROLS,
+    ) -> Laboratory:
         """Fork the laboratory; call it while this process has one thread. *home* holds scratch directories."""
         near, far = socket.socketpair()
         sys.stdout.flush()
@@ -122,7 +136,7 @@ class Laboratory:
         pid = os.fork()
         if pid == 0:
             near.close()
-            _end_after(parent, lambda: _Far(far, attacks, arenas, home).serve())
+            _end_after(parent, lambda: _Far(far, attacks, arenas, home, controls).serve())
         far.close()
         return cls(near, pid)
 
@@ -176,8 +190,16 @@ class Laboratory:
 class _Far:
     """The far end: forks a child for each run, and sees it to its end."""
 
-    def __init__(self, link: socket.socket, attacks: Mapping[str, Attack], arenas: Arenas, home: Path | None) -> None:
+    def __init__(
+        self,
+        link: socket.socket,
+        attacks: Mapping[str, Attack],
+        arenas: Arenas,
+        home: Path | None,
+        controls: Mapping[str, Broken],
+    ) -> None:
         self._link, self._attacks, self._arenas, self._home = link, attacks, arenas, home
+        self._controls = controls
         self._children: dict[int, _Child] = {}
 
     def serve(self) -> int:
@@ -215,7 +237,8 @@ class _Far:
             os.close(reader)
             self._link.close()
             os.setpgid(0, 0)
-            _end_after(parent, lambda: _attack(attack, against, self._arenas, directory, writer))
+            act = partial(perform, attack, against, self._arenas, directory, self._controls)
+            _end_after(parent, lambda: _attack(attack, act, directory, writer))
         os.close(writer)
         limit = attack.limit.total_seconds()
         deadline = time.monotonic() + limit + (GRACE if scratch else 0.0)
@@ -246,10 +269,10 @@ class _Far:
             self._link.sendall(json.dumps({"id": child.id, **found}).encode() + b"\n")
 
 
-def _attack(attack: Attack, against: Against, arenas: Arenas, directory: Path | None, writer: int) -> int:
+def _attack(attack: Attack, act: Callable[[], Finding], directory: Path | None, writer: int) -> int:
     if directory is not None:
         os.nice(NICE)
-    finding = guarded(attack, lambda: perform(attack, against, arenas, directory))
+    finding = guarded(attack, act)
     result = {"outcome": str(finding.outcome), "coverage": dict(finding.coverage), "detail": finding.detail}
     os.write(writer, json.dumps(result).encode())
     os.close(writer)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum, unique
 
 from heldtrue.attack import Outcome, Place
+from heldtrue.capabilities.attestations.model import Annotation, Document
+
+__all__ = ["Against", "Annotation", "Claim", "Document", "Episode", "EvidenceClass", "Run", "State"]
 
 
 @unique
@@ -44,17 +47,6 @@ class Against(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
-    """What an attested claim rests on."""
-
-    title: str
-    owner: str
-    dated: date
-    expires: date
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """A published sentence and what would show it false."""
 
@@ -71,6 +63,11 @@ class Claim:
     frameworks: tuple[str, ...] = ()
     """Control identifiers only: `SOC 2 CC6.7`, `ISO 27001:2022 A.8.24`."""
     document: Document | None = None
+    """Of an instance that files none: the one of the catalogue. What the log says of it comes first."""
+    promised: str = ""
+    """Why it is only promised, where nothing stands behind it: what is still missing."""
+    own: bool = False
+    """The operator's own, from a package or a posture file; the others ship."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,12 +15,12 @@ from heldtrue.kernel.ids import LeafId
 
 
 @dataclass(frozen=True, slots=True)
-class ResultRow:
-    """A result whose evidence is in the log."""
+class EntryRow:
+    """An entry of the log that is in clear."""
 
     generation: int
     index: int
-    evidence: dict[str, Any]
+    entry: bytes = field(repr=False)
 
 
 Position = tuple[int, int]
@@ -48,6 +48,24 @@ class EvidenceRow:
 
 
 @dataclass(frozen=True, slots=True)
+class NumberRow:
+    """A run by its number, and the entry that holds its evidence."""
+
+    number: int
+    leaf_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryRow:
+    """What was remembered of all results at one time."""
+
+    leaf_id: UUID
+    generation: int
+    size: int
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ScheduleRow:
     """The newest schedule that was published for a claim."""
 
@@ -72,6 +90,7 @@ class HeadRow:
     root: bytes
     note: str
     signed_at: datetime
+    generation: int = 1
 
 
 def lock_attack(tx: SystemTx, attack: str) -> None:
@@ -96,11 +115,12 @@ def insert_run(
 
 
 def last_moment(tx: SystemTx, attack: str) -> datetime | None:
-    """Return the latest time that anything was logged of *attack*."""
+    """Return the latest time that anything was logged of *attack*: of its newest runs, whose times never go back."""
     return tx.value(
-        "SELECT greatest((SELECT max(started_at) FROM heldtrue.attack_runs WHERE attack = %s),"
-        " (SELECT max(finished_at) FROM heldtrue.attack_results WHERE attack = %s))",
-        (attack, attack),
+        "SELECT max(moment) FROM (SELECT greatest(r.started_at, s.finished_at) AS moment"
+        " FROM heldtrue.attack_runs r LEFT JOIN heldtrue.attack_results s USING (attack, number)"
+        " WHERE r.attack = %s ORDER BY r.number DESC LIMIT 64) AS newest",
+        (attack,),
     )
 
 
@@ -123,32 +143,46 @@ def insert_result(
     )
 
 
-def open_runs(tx: SystemTx) -> list[OpenRow]:
-    """Return the runs that have no result."""
+def open_runs(tx: SystemTx, newest: int = 1000) -> list[OpenRow]:
+    """Return the runs that have no result, among the *newest* of each attack: the others were concluded long ago."""
     return tx.many(
         OpenRow,
-        "SELECT r.attack, r.number, r.place, r.against, r.started_at FROM heldtrue.attack_runs r"
-        " LEFT JOIN heldtrue.attack_results s USING (attack, number) WHERE s.attack IS NULL"
-        " ORDER BY r.attack, r.number",
+        """WITH RECURSIVE named AS (
+             (SELECT attack FROM heldtrue.attack_runs ORDER BY attack LIMIT 1)
+             UNION ALL
+             SELECT (SELECT r.attack FROM heldtrue.attack_runs r WHERE r.attack > n.attack ORDER BY r.attack LIMIT 1)
+             FROM named n WHERE n.attack IS NOT NULL)
+           SELECT r.attack, r.number, r.place, r.against, r.started_at FROM named n,
+           LATERAL (SELECT * FROM heldtrue.attack_runs w WHERE w.attack = n.attack
+                    ORDER BY w.number DESC LIMIT %s) AS r
+           WHERE NOT EXISTS (SELECT FROM heldtrue.attack_results s WHERE s.attack = r.attack AND s.number = r.number)
+           ORDER BY r.attack, r.number""",
+        (newest,),
     )
 
 
-def last_starts(tx: SystemTx) -> list[StartRow]:
-    """Return when each attack was last aimed at its control."""
+def last_starts(tx: SystemTx, attacks: Sequence[str]) -> list[StartRow]:
+    """Return when each of *attacks* was last aimed at its control."""
     return tx.many(
         StartRow,
-        "SELECT attack, max(started_at) AS started_at FROM heldtrue.attack_runs WHERE against = 'control'"
-        " GROUP BY attack",
+        "SELECT a.attack, r.started_at FROM unnest(%s::text[]) AS a(attack), LATERAL"
+        " (SELECT w.started_at FROM heldtrue.attack_runs w WHERE w.attack = a.attack AND w.against = 'control'"
+        " ORDER BY w.number DESC LIMIT 1) AS r",
+        (list(attacks),),
     )
 
 
-def seen_broken(tx: SystemTx, attack: str, source_sha256: str) -> bool:
-    """Whether *attack*, with that source, has been seen to succeed against a broken control."""
+def seen_broken(tx: SystemTx, attack: str, source_sha256: str, release: str) -> bool:
+    """Whether *attack*, with that source, has been seen to succeed against a broken control by this *release*.
+
+    *release*: how evidence names its executor, up to the version.
+    """
     return (
         tx.value(
-            "SELECT true FROM heldtrue.attack_results WHERE attack = %s AND outcome = 'broken'"
-            " AND evidence->>'against' = 'broken-control' AND evidence->'method'->>'source_sha256' = %s LIMIT 1",
-            (attack, source_sha256),
+            "SELECT true FROM heldtrue.attack_results WHERE attack = %s AND outcome <> 'held' AND outcome = 'broken'"
+            " AND evidence->>'against' = 'broken-control' AND evidence->'method'->>'source_sha256' = %s"
+            " AND starts_with(evidence->>'executor', %s) ORDER BY number DESC LIMIT 1",
+            (attack, source_sha256, release),
         )
         or False
     )
@@ -171,16 +205,62 @@ def insert_schedule(tx: SystemTx, claim: str, leaf: LeafId, schedule: Mapping[st
     )
 
 
-def logged_results(tx: SystemTx, after: Position, size: int) -> list[ResultRow]:
-    """Return results logged behind *after* and below *size* of the present log, in the order of the log."""
+def clear_entries(tx: SystemTx, after: Position, size: int, limit: int) -> list[EntryRow]:
+    """Return entries in clear behind *after* and below *size* of the present log, in its order."""
     return tx.many(
-        ResultRow,
-        "SELECT e.generation, e.index, s.evidence FROM heldtrue.log_entries e"
-        " JOIN heldtrue.attack_results s USING (leaf_id)"
-        " WHERE (e.generation, e.index) > (%s, %s)"
-        " AND (e.index < %s OR e.generation < (SELECT max(generation) FROM heldtrue.log_origins))"
-        " ORDER BY e.generation, e.index",
-        (*after, size),
+        EntryRow,
+        "SELECT e.generation, e.index, e.entry FROM heldtrue.log_entries e"
+        " WHERE substring(e.entry FROM 1 FOR 6) <> '\\x7b2263223a22'::bytea AND (e.generation, e.index) > (%s, %s)"
+        " AND e.index < CASE WHEN e.generation = (SELECT max(generation) FROM heldtrue.log_origins) THEN %s ELSE"
+        " (SELECT max(c.size) FROM heldtrue.log_checkpoints c WHERE c.generation = e.generation) END"
+        " ORDER BY e.generation, e.index LIMIT %s",
+        (*after, size, limit),
+    )
+
+
+def count_entries(tx: SystemTx, generation: int, low: int, high: int) -> int:
+    """Return how many entries have an index in [low, high)."""
+    return tx.value(
+        "SELECT count(*) FROM heldtrue.log_entries WHERE generation = %s AND index >= %s AND index < %s",
+        (generation, low, high),
+    )
+
+
+def indices(tx: SystemTx, generation: int, low: int, high: int) -> set[int]:
+    """Return the indices in [low, high) that are there."""
+    found = tx.value(
+        "SELECT array_agg(index) FROM heldtrue.log_entries WHERE generation = %s AND index >= %s AND index < %s",
+        (generation, low, high),
+    )
+    return set(found or ())
+
+
+def entries_at(tx: SystemTx, generation: int, at: Sequence[int]) -> list[EntryRow]:
+    """Return the entries at these indices, in the order of the log."""
+    return tx.many(
+        EntryRow,
+        "SELECT generation, index, entry FROM heldtrue.log_entries WHERE generation = %s AND index = ANY(%s)"
+        " ORDER BY index",
+        (generation, list(at)),
+    )
+
+
+def entry_of(tx: SystemTx, leaf: UUID) -> EntryRow | None:
+    """Return where in the log the entry of a leaf is."""
+    return tx.one(
+        EntryRow,
+        "SELECT generation, index, entry FROM heldtrue.log_entries WHERE leaf_id = %s ORDER BY generation DESC LIMIT 1",
+        (leaf,),
+    )
+
+
+def failed_runs(tx: SystemTx, attack: str, before: int, limit: int) -> list[NumberRow]:
+    """Return runs of *attack* that did not hold, numbers below *before*, the newest first."""
+    return tx.many(
+        NumberRow,
+        "SELECT number, leaf_id FROM heldtrue.attack_results WHERE attack = %s AND outcome <> 'held'"
+        " AND number < %s AND evidence->>'against' = 'control' ORDER BY number DESC LIMIT %s",
+        (attack, before, limit),
     )
 
 
@@ -197,6 +277,27 @@ def head(tx: SystemTx) -> HeadRow | None:
     """Return the newest signed checkpoint of the present log."""
     return tx.one(
         HeadRow,
-        "SELECT o.origin, c.size, c.root, c.note, c.signed_at FROM heldtrue.log_checkpoints c"
+        "SELECT o.origin, c.size, c.root, c.note, c.signed_at, c.generation FROM heldtrue.log_checkpoints c"
         " JOIN heldtrue.log_origins o USING (generation) ORDER BY c.generation DESC, c.size DESC LIMIT 1",
+    )
+
+
+def summaries(tx: SystemTx) -> list[SummaryRow]:
+    """Return the summaries that there are, the newest first."""
+    return tx.many(
+        SummaryRow,
+        "SELECT leaf_id, generation, size, content FROM heldtrue.claim_summaries ORDER BY made_at DESC, leaf_id DESC",
+    )
+
+
+def keep_summary(tx: SystemTx, leaf: LeafId, at: Position, content: bytes, now: datetime) -> None:
+    """Keep a summary, and the one before it until this one is in the log."""
+    tx.execute(
+        "DELETE FROM heldtrue.claim_summaries WHERE leaf_id NOT IN"
+        " (SELECT leaf_id FROM heldtrue.claim_summaries ORDER BY made_at DESC, leaf_id DESC LIMIT 1)"
+    )
+    tx.execute(
+        "INSERT INTO heldtrue.claim_summaries (leaf_id, generation, size, content, made_at)"
+        " VALUES (%s, %s, %s, %s, %s)",
+        (leaf.value, *at, content, now),
     )

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
 from heldtrue.attack import Outcome
-from heldtrue.claims.model import Claim, Episode, Run, State
-from heldtrue.claims.record import Record
+from heldtrue.capabilities.attestations.model import in_force
+from heldtrue.claims.model import Annotation, Claim, Episode, Run, State
+from heldtrue.claims.record import FAILED, NOTHING, Record, ordinal
 
+_OVERDUE = ord("s")
+_RANK = {0: -1, NOTHING: 0, ord("h"): 1, _OVERDUE: 2, FAILED: 3}
 SLOTS = 120
 """Days of history that a verdict carries, the present day last."""
 
@@ -29,7 +32,8 @@ class AttackStanding:
     """The run against a broken control with the same source as the latest run."""
     held_count: int
     control_count: int
-    recent: tuple[Run, ...]
+    recent: tuple[int, ...]
+    """Entries of the log that hold the newest results, the newest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,10 @@ class Verdict:
     attacks: tuple[AttackStanding, ...]
     failures: tuple[Episode, ...]
     """Newest first; those that go on have no end."""
+    failure_count: int = 0
+    """How many there were, beyond those that are listed."""
+    annotations: tuple[Annotation, ...] = ()
+    """What the operator said of them, oldest first."""
     history: str
     """One letter a day, oldest first: `.` nothing, `h` held, `f` failed at least once, `s` overdue."""
 
@@ -65,27 +73,65 @@ class Verdict:
         return tuple(episode for episode in self.failures if episode.ended_at is None)
 
 
-def judge(claim: Claim, records: Mapping[str, Record], now: datetime) -> Verdict:
-    """Return where *claim* stands at *now*, given what is remembered of its attacks."""
-    mine = [records.get(name, Record(name, claim.max_age)) for name in claim.attacks]
-    state, reason, since = _stand(claim, mine, now)
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Where a claim stands, without its past."""
+
+    state: State
+    reason: str
+    since: datetime | None
+
+
+def judge(
+    claim: Claim, records: Mapping[str, Record], now: datetime, annotations: tuple[Annotation, ...] = ()
+) -> Verdict:
+    """Return where *claim* stands at *now*, given what is remembered of its attacks; annotations change nothing."""
+    mine = _mine(claim, records)
+    stood = stand(claim, records, now)
     latest = [record.latest for record in mine]
     attacked = [run.finished_at for run in latest if run is not None]
     starts = [record.held_since for record in mine]
-    whole = all(start is not None for start in starts) and state is State.PROVEN
+    whole = all(start is not None for start in starts) and stood.state is State.PROVEN
+    failures = _failures(mine, now)
     return Verdict(
         claim=claim,
-        state=state,
-        reason=reason,
+        state=stood.state,
+        reason=stood.reason,
         at=now,
-        since=since,
+        since=stood.since,
         continuous_since=max((start for start in starts if start), default=None) if whole else None,
         held_in_a_row=min((record.held_in_a_row for record in mine), default=0),
         last_attacked=min(attacked) if attacked and len(attacked) == len(mine) else None,
         attacks=tuple(_standing(record) for record in mine),
-        failures=_failures(mine, now),
+        failures=failures,
         history=history(mine, now),
+        failure_count=sum(record.episode_count for record in mine)
+        + len(failures)
+        - sum(len(record.episodes) for record in mine),
+        annotations=annotations,
     )
+
+
+def stand(claim: Claim, records: Mapping[str, Record], now: datetime) -> Stand:
+    """Return where *claim* stands at *now*; costs the same however long its attacks have run."""
+    mine = _mine(claim, records)
+    if not mine:
+        return _stand_on_paper(claim, now)
+    return _stand_failing(mine, now) or _stand_stale(mine, now) or Stand(State.PROVEN, "", _proven_since(mine))
+
+
+def turns(claim: Claim, records: Mapping[str, Record], now: datetime) -> datetime | None:
+    """Return when *claim* may stand elsewhere without anything new in the log, None for never."""
+    moments = [moment for record in _mine(claim, records) if (moment := record.turns(now)) is not None]
+    if not claim.attacks and claim.document is not None:
+        for day in (claim.document.dated, claim.document.expires):
+            if (moment := datetime.combine(day, time(), UTC)) >= now:
+                moments.append(moment)
+    return min(moments, default=None)
+
+
+def _mine(claim: Claim, records: Mapping[str, Record]) -> list[Record]:
+    return [records.get(name) or Record(name, claim.max_age, claim.cadence) for name in claim.attacks]
 
 
 def _standing(record: Record) -> AttackStanding:
@@ -104,40 +150,68 @@ def _newest_broken(record: Record) -> Run | None:
     return max(record.seen_broken.values(), key=lambda run: run.number, default=None)
 
 
-def _stand(claim: Claim, mine: list[Record], now: datetime) -> tuple[State, str, datetime | None]:
-    if not mine:
-        return _stand_on_paper(claim, now)
-    failing = [record for record in mine if record.latest and record.latest.outcome is not Outcome.HELD]
-    if failing:
-        opened = [e for record in failing for e in record.episodes if e.kind is State.FAILING and e.ended_at is None]
-        first = min(opened, key=lambda episode: episode.started_at)
-        return State.FAILING, first.reason, first.started_at
+def _stand_failing(mine: list[Record], now: datetime) -> Stand | None:
+    opened = [
+        episode
+        for record in mine
+        if record.latest and record.latest.outcome is not Outcome.HELD
+        for episode in record.episodes
+        if episode.kind is State.FAILING and episode.ended_at is None
+    ]
+    opened += [episode for record in mine for episode in _left_out(record, now)]
+    if not opened:
+        return None
+    first = min(opened, key=lambda episode: episode.started_at)
+    return Stand(State.FAILING, first.reason, first.started_at)
+
+
+def _left_out(record: Record, now: datetime) -> list[Episode]:
+    """Return what the log leaves out of an attack's runs: a result that should be there, a number that is skipped."""
+    found: list[Episode] = []
+    if (open_run := record.unanswered(now)) is not None:
+        number, at = open_run
+        text = f"Run {number} of the attack {record.attack} was announced and never completed."
+        found.append(Episode(State.FAILING, record.attack, at, None, None, text))
+    if record.gap is not None:
+        text = f"Run {record.gap} of the attack {record.attack} is missing from the log."
+        found.append(Episode(State.FAILING, record.attack, now, None, None, text))
+    return found
+
+
+def _stand_stale(mine: list[Record], now: datetime) -> Stand | None:
     if any(record.latest is None for record in mine):
-        return State.STALE, "Not attacked yet.", None
+        return Stand(State.STALE, "Not attacked yet.", None)
     overdue = [since for record in mine if (since := record.overdue_since(now))]
     if overdue:
-        return State.STALE, "Not attacked in time: counted as a failure until it is.", min(overdue)
+        return Stand(State.STALE, "Not attacked in time: counted as a failure until it is.", min(overdue))
     if any(record.latest and not record.trusted_at(record.latest.source_sha256) for record in mine):
-        return State.STALE, "Held, but the attack has not yet been seen to fail against a broken control.", None
+        why = "Held, but the attack has not yet been seen to fail against a broken control."
+        return Stand(State.STALE, why, None)
+    return None
+
+
+def _proven_since(mine: list[Record]) -> datetime:
     since = [record.held_since for record in mine if record.held_since]
     trusted = [run.finished_at for r in mine if r.latest and (run := r.trusted_at(r.latest.source_sha256))]
-    return State.PROVEN, "", max([*since, *(at for at in trusted if at > max(since))])
+    return max([*since, *(at for at in trusted if at > max(since))])
 
 
-def _stand_on_paper(claim: Claim, now: datetime) -> tuple[State, str, datetime | None]:
+def _stand_on_paper(claim: Claim, now: datetime) -> Stand:
     paper = claim.document
     if paper is None:
-        return State.PROMISED, "", None
-    dated = datetime.combine(paper.dated, time(), UTC)
+        return Stand(State.PROMISED, claim.promised, None)
     expires = datetime.combine(paper.expires, time(), UTC)
     if now >= expires:
-        return State.STALE, f"The document expired on {paper.expires.isoformat()}.", expires
-    return State.ATTESTED, f"Stated by {paper.owner}.", dated
+        return Stand(State.STALE, f"The document expired on {paper.expires.isoformat()}.", expires)
+    if not in_force(paper, now):
+        return Stand(State.STALE, f"The document is dated {paper.dated.isoformat()}, and that day has not come.", None)
+    return Stand(State.ATTESTED, f"Stated by {paper.owner}.", datetime.combine(paper.dated, time(), UTC))
 
 
 def _failures(mine: list[Record], now: datetime) -> tuple[Episode, ...]:
     found = [episode for record in mine for episode in record.episodes]
     for record in mine:
+        found += _left_out(record, now)
         since = record.overdue_since(now)
         if since is not None:
             found.append(Episode(State.STALE, record.attack, since, None, None, "not attacked in time"))
@@ -146,20 +220,15 @@ def _failures(mine: list[Record], now: datetime) -> tuple[Episode, ...]:
 
 def history(mine: list[Record], now: datetime) -> str:
     """Return one letter for each of the last `SLOTS` days, the worst of all attacks on that day."""
-    today = now.astimezone(UTC).date()
-    letters: list[str] = []
-    episodes = _failures(mine, now)
-    for back in range(SLOTS - 1, -1, -1):
-        day = today - timedelta(days=back)
-        begin = datetime.combine(day, time(), UTC)
-        touching = [e for e in episodes if e.started_at < begin + timedelta(days=1) and (e.ended_at or now) >= begin]
-        counts = [record.days.get(day) for record in mine]
-        if any(count and count.failed for count in counts) or any(e.kind is State.FAILING for e in touching):
-            letters.append("f")
-        elif touching:
-            letters.append("s")
-        elif any(count and count.held for count in counts):
-            letters.append("h")
-        else:
-            letters.append(".")
-    return "".join(letters)
+    today = ordinal(now)
+    letters = bytearray(SLOTS)
+    for record in mine:
+        window = record.days.window(today, SLOTS)
+        letters = bytearray(max(a, b, key=_RANK.__getitem__) for a, b in zip(letters, window, strict=True))
+    for episode in _failures(mine, now):
+        first = max(ordinal(episode.started_at), today - SLOTS + 1)
+        letter = FAILED if episode.kind is State.FAILING else _OVERDUE
+        for day in range(first, min(ordinal(episode.ended_at or now), today) + 1):
+            at = day - today + SLOTS - 1
+            letters[at] = max(letters[at], letter, key=_RANK.__getitem__)
+    return letters.replace(b"\0", b".").decode()

@@ -34,6 +34,9 @@ EXEMPT_TABLES: Mapping[str, str] = MappingProxyType(
         "heldtrue.attack_runs": "the operator's own evidence, published",
         "heldtrue.attack_results": "the operator's own evidence, published",
         "heldtrue.claim_schedules": "the operator's own promises, published",
+        "heldtrue.attestations": "the operator's own documents by their digest, published",
+        "heldtrue.annotations": "the operator's own words, published",
+        "heldtrue.claim_summaries": "derived from what is published",
         "heldtrue.probes": "the operator's own evidence, published",
         "heldtrue.rate_buckets": "levels of limits under keyed names; nothing tells whose they are",
         "keystore.upstream_keys": "the operator's own keys, wrapped",
@@ -70,6 +73,8 @@ APPEND_ONLY: Mapping[str, frozenset[str]] = MappingProxyType(
         "heldtrue.attack_runs": frozenset({"SELECT", "INSERT"}),
         "heldtrue.attack_results": frozenset({"SELECT", "INSERT"}),
         "heldtrue.claim_schedules": frozenset({"SELECT", "INSERT"}),
+        "heldtrue.attestations": frozenset({"SELECT", "INSERT"}),
+        "heldtrue.annotations": frozenset({"SELECT", "INSERT"}),
         "heldtrue.probes": frozenset({"SELECT", "INSERT"}),
         "heldtrue.log_pending": frozenset({"SELECT", "INSERT", "DELETE"}),
     }

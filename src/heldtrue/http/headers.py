@@ -9,7 +9,7 @@ from heldtrue.http.route import CacheClass
 
 HTML_POLICY = (
     "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self' data:; script-src 'self';"
-    " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    " connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
 SECURITY = [

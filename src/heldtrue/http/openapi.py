@@ -12,7 +12,7 @@ from heldtrue.http.exchange import MalformedRequestError
 from heldtrue.http.parameters import in_path, in_query
 from heldtrue.http.problems import MEDIA_TYPE, Problem, UnsupportedMediaTypeError, explain, status_of
 from heldtrue.http.route import Realm, Route
-from heldtrue.http.wire import Binder
+from heldtrue.http.wire import FORM, Binder
 from heldtrue.kernel.errors import (
     BadInputError,
     ConflictError,
@@ -192,7 +192,8 @@ def _body(route: Route, binder: Binder, properties: Json, required: list[str]) -
     schema: Json = {"type": "object", "properties": members, "additionalProperties": False}
     if needed:
         schema["required"] = needed
-    return {"required": bool(needed), "content": {"application/json": {"schema": schema}}}
+    kinds = ("application/json", FORM) if route.form else ("application/json",)
+    return {"required": bool(needed), "content": {kind: {"schema": schema} for kind in kinds}}
 
 
 def _responses(route: Route, by_type: ByType) -> Json:

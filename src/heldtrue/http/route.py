@@ -61,6 +61,9 @@ class Route:
     signed: bool = False
     """PUBLIC realm: whoever sends the body signed it, so that the action takes a `http.exchange.Signed` with the bytes
     and headers as they came. `takes` only describes the body."""
+    form: bool = False
+    """The body may be `application/x-www-form-urlencoded` too, as a browser sends a form without a script; fields left
+    empty are left out."""
     cache: CacheClass = CacheClass.PRIVATE
     produces: str = "application/json"
     tags: tuple[str, ...] = field(default=())

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -19,6 +20,7 @@ from heldtrue.http.route import Route
 from heldtrue.kernel.errors import BadInputError
 from heldtrue.kernel.secret import Secret
 
+FORM = "application/x-www-form-urlencoded"
 ROLL_ADVICE = "The secret was shown once, in the first answer. If it was lost, roll it for another."
 
 
@@ -39,6 +41,7 @@ class Binder:
 
     def __init__(self, route: Route) -> None:
         self._takes = route.takes
+        self._form = route.form
         fields = msgspec.structs.fields(route.takes) if route.takes is not None and not route.signed else ()
         self._fields = {field.encode_name: field for field in fields}
         in_path = {part.split("}")[0].removesuffix(":path") for part in route.path.split("{")[1:]}
@@ -59,10 +62,11 @@ class Binder:
             if name in values:
                 raise InvalidValueError(f"The query parameter {name} is there twice.")
             values[name] = self._convert(name, value, strict=False)
-        for name, value in self._members(body, content_type).items():
+        form = self._form and _media(content_type) == FORM
+        for name, value in (_fields(body) if form else self._members(body, content_type)).items():
             if name not in self.in_body:
                 raise UnknownMemberError(f"There is no member {_shown(name)} here.")
-            values[name] = self._convert(name, value, strict=True)
+            values[name] = self._convert(name, value, strict=not form)
         if self._takes is None:
             return None
         missing = [name for name, field in self._fields.items() if field.required and name not in values]
@@ -79,7 +83,8 @@ class Binder:
         if not self.in_body:
             raise MalformedRequestError("This operation takes no body.")
         if not _is_json(content_type):
-            raise UnsupportedMediaTypeError("The body must be application/json in UTF-8.")
+            others = f", or {FORM}," if self._form else ""
+            raise UnsupportedMediaTypeError(f"The body must be application/json{others} in UTF-8.")
         parsed = parse_strict(body)
         if not isinstance(parsed, dict):
             raise InvalidValueError("The body must be a JSON object.")
@@ -95,6 +100,22 @@ class Binder:
         if converted is None and not strict:  # the text `null`, which would quietly take a filter away
             raise InvalidValueError(f"{name}: a path or query has no null; leave it out.")
         return converted
+
+
+def _fields(body: bytes) -> dict[str, str]:
+    """Return the fields of a form that are filled in (WHATWG URL, section 5.1); one that is there twice is refused."""
+    try:
+        pairs = parse_qsl(body.decode("ascii"), strict_parsing=bool(body), errors="strict", max_num_fields=64)
+    except ValueError as error:
+        raise MalformedRequestError("The form cannot be read.") from error
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise InvalidValueError("A field of the form is there twice.")
+    return fields
+
+
+def _media(content_type: str | None) -> str:
+    return (content_type or "").partition(";")[0].strip().lower()
 
 
 def _is_json(content_type: str | None) -> bool:

@@ -34,6 +34,8 @@ class Permission(StrEnum):
     AUDIT_READ = "audit.read"
     SELF_READ = "self.read"
     CLAIM_RUN = "claim.run"
+    CLAIM_ATTEST = "claim.attest"
+    CLAIM_ANNOTATE = "claim.annotate"
     UPSTREAM_KEY_MANAGE = "upstream.key.manage"
     PROBE_RECORD = "probe.record"
     ADDRESS_WRITE = "address.write"
@@ -73,6 +75,8 @@ GRANTS: dict[Role, frozenset[Permission]] = {
             Permission.ENVIRONMENT_CREATE,
             Permission.KEY_ISSUE_ANY,
             Permission.CLAIM_RUN,
+            Permission.CLAIM_ATTEST,
+            Permission.CLAIM_ANNOTATE,
             Permission.UPSTREAM_KEY_MANAGE,
             Permission.PROBE_RECORD,
         }

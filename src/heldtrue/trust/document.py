@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -252,11 +252,6 @@ def run_view(run: Run) -> RunView:
         entry=run.index,
         evidence=evidence_path(run.attack, run.number),
     )
-
-
-def runs_of(standing: AttackStanding) -> Sequence[RunView]:
-    """Return the newest runs of an attack, newest first."""
-    return [run_view(run) for run in standing.recent]
 
 
 def evidence_path(attack: str, number: int) -> str:

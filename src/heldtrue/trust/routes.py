@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,16 +17,20 @@ from heldtrue.capabilities.ledger.witness_routes import views as witness_views
 from heldtrue.claims import store
 from heldtrue.claims.board import Board, Standing
 from heldtrue.claims.catalogue import ROWS, Catalogue
+from heldtrue.claims.overview import Overview, overview
+from heldtrue.claims.tally import Choice
+from heldtrue.claims.verdict import AttackStanding
 from heldtrue.db.tx import Database
 from heldtrue.http.exchange import Page
 from heldtrue.http.route import CacheClass, Realm, Route
 from heldtrue.kernel.clock import Clock
-from heldtrue.kernel.errors import NotFoundError, UnavailableError
+from heldtrue.kernel.errors import NotFoundError
 from heldtrue.kernel.ids import LeafId
-from heldtrue.trust import pages
-from heldtrue.trust.document import ClaimView, Publisher, TrustDocument, build, runs_of
+from heldtrue.trust import pages as views
+from heldtrue.trust.document import ClaimView, Publisher, RunView, TrustDocument, build, run_view
+from heldtrue.trust.render import Pages
+from heldtrue.trust.serving import HTML, page, shown, twin
 
-HTML = "text/html; charset=utf-8"
 FRESH = timedelta(seconds=1)
 """How long one look at the results serves everybody who asks."""
 
@@ -71,10 +76,11 @@ class TrustServices:
     clock: Clock
     catalogue: Catalogue
     publisher: Publisher
-    base_url: str
     paused: Callable[[], bool]
     witnesses: tuple[Witness, ...] = ()
     """Who cosigns the log."""
+    log: Path | None = None
+    """Directory of the published log, against which everything that is shown is compared."""
 
 
 class Look:
@@ -82,7 +88,7 @@ class Look:
 
     def __init__(self, services: TrustServices) -> None:
         self._services = services
-        self._board = Board(services.catalogue)
+        self.board = Board(services.catalogue, services.log)
         self._lock = threading.Lock()
         self._last: tuple[Standing, TrustDocument] | None = None
 
@@ -94,42 +100,54 @@ class Look:
                 self._last = self._look(now)
             return self._last
 
+    def runs(self, standing: Standing, attack: AttackStanding) -> list[RunView]:
+        """Return the newest runs of an attack, newest first, as the log has them."""
+        if standing.head is None:
+            return []
+        with self._services.database.system() as tx:
+            return [run_view(run) for run in self.board.runs(tx, attack.recent, standing.head)]
+
+    def screen(self, choice: Choice) -> Overview:
+        """Return one screen; its cost grows with what is shown, not with history."""
+        with self._lock, self._services.database.system() as tx:
+            return overview(self.board, tx, self._services.clock.now(), choice)
+
     def _look(self, now: datetime) -> tuple[Standing, TrustDocument]:
         services = self._services
         with services.database.system() as tx:
-            standing = self._board.refresh(tx, now)
+            standing = self.board.refresh(tx, now)
             seen = witness_views(tx, services.witnesses, now).witnesses if services.witnesses else []
         return standing, build(
             services.catalogue, standing, services.publisher, paused=services.paused(), witnesses=seen
         )
 
 
-def routes(services: TrustServices) -> list[Route]:
+def routes(services: TrustServices, pages: Pages) -> list[Route]:
     """Return the table of routes; all of them are for everybody."""
     look = Look(services)
 
     def trust() -> Page:
-        return _page(lambda: pages.trust_page(look.now()[1], services.base_url))
+        return shown(pages, "/trust", lambda: views.trust_page(pages, look.now()[1]))
 
     def trust_json() -> TrustDocument:
         return look.now()[1]
 
     def claim(asked: ClaimPath) -> Page:
-        return _page(lambda: _claim(asked.claim_id))
+        return shown(pages, "/trust", lambda: _claim(asked.claim_id))
 
-    def _claim(claim_id: str) -> bytes | None:
+    def _claim(claim_id: str) -> bytes:
         standing, document = look.now()
         view = next((found for found in document.claims if found.id == claim_id), None)
         verdict = next((found for found in standing.verdicts if found.claim.id == claim_id), None)
         if view is None or verdict is None:
-            return None
-        runs = {attack.attack: list(runs_of(attack)) for attack in verdict.attacks}
+            raise NotFoundError("There is no claim of that name. The overview has them all.")
+        runs = {attack.attack: look.runs(standing, attack) for attack in verdict.attacks}
         known = services.publisher.attacks
         sources = {name: dict(known[name].sources) for name in verdict.claim.attacks}
-        return pages.claim_page(document, view, runs, sources)
+        return views.claim_page(pages, document, view, runs, sources)
 
     def index() -> Page:
-        return _page(lambda: pages.index_page(look.now()[1], by_row(look.now()[1])))
+        return shown(pages, "/trust", lambda: views.index_page(pages, look.now()[1], by_row(look.now()[1])))
 
     def evidence(asked: EvidencePath) -> EvidenceFile:
         digits, _, suffix = asked.file.partition(".")
@@ -142,32 +160,33 @@ def routes(services: TrustServices) -> list[Route]:
             return EvidenceFile(document=row.evidence, proof=proofs.proof_of(tx, LeafId(row.leaf_id), None))
 
     def asset(asked: AssetPath) -> Page:
-        found = pages.ASSETS.get(asked.path)
+        found = pages.assets.get(asked.path)
         if found is None:
             raise NotFoundError("There is no such file.")
         return Page(content=found[0], content_type=found[1])
 
     return [
-        _route("/", _to_trust, "Where readers begin", produces="text/html"),
-        _route("/trust", trust, "What is promised, and what came of trying to break it", produces="text/html"),
-        _route("/trust.json", trust_json, "The same as JSON", gives=TrustDocument),
-        _route("/trust/index", index, "From a row to its claims, their attacks and states", produces="text/html"),
-        _route(
-            "/trust/claims/{claim_id}", claim, "A claim with its whole history", takes=ClaimPath, produces="text/html"
-        ),
-        _route(
+        page("/", _to_trust, "Where readers begin"),
+        page("/trust", trust, "What is promised, and what came of trying to break it"),
+        twin("/trust.json", trust_json, "The same as JSON", TrustDocument),
+        page("/trust/index", index, "From a row to its claims, their attacks and states"),
+        page("/trust/claims/{claim_id}", claim, "A claim with its whole history", takes=ClaimPath),
+        twin(
             "/trust/evidence/{attack}/{file}",
             evidence,
             "The signed evidence of a run, with the proof that the log holds it",
+            EvidenceFile,
             takes=EvidencePath,
-            gives=EvidenceFile,
         ),
-        _route(
-            "/assets/{path:path}",
-            asset,
-            "Style sheet and fonts of the pages",
+        Route(
+            at="GET /assets/{path:path}",
+            action=asset,
+            summary="Style sheet, scripts, fonts and logo of the pages",
             takes=AssetPath,
+            realm=Realm.PUBLIC,
+            cache=CacheClass.PAGE,
             produces="application/octet-stream",
+            tags=("trust",),
         ),
     ]
 
@@ -179,44 +198,3 @@ def by_row(document: TrustDocument) -> list[tuple[str, list[ClaimView]]]:
 
 def _to_trust() -> Page:
     return Page(content=b"", content_type=HTML, status=303, headers={"location": "/trust"})
-
-
-def _page(render: Callable[[], bytes | None]) -> Page:
-    """Return a page for people, also when there is nothing to show or nothing can be read."""
-    try:
-        content = render()
-    except UnavailableError:
-        text = "The results cannot be read at this moment. While this page says so, nothing here counts as proven."
-        return Page(
-            content=pages.notice_page("Nothing can be shown now", text),
-            content_type=HTML,
-            status=503,
-            headers={"retry-after": "5"},
-            cache=CacheClass.PRIVATE,
-        )
-    if content is None:
-        text = "There is no claim of that name. The list below has them all."
-        return Page(content=pages.notice_page("No such claim", text), content_type=HTML, status=404)
-    return Page(content=content, content_type=HTML)
-
-
-def _route(
-    path: str,
-    action: Callable[..., object],
-    summary: str,
-    *,
-    takes: type | None = None,
-    gives: type | None = None,
-    produces: str = "application/json",
-) -> Route:
-    return Route(
-        at=f"GET {path}",
-        action=action,
-        summary=summary,
-        takes=takes,
-        gives=gives,
-        realm=Realm.PUBLIC,
-        cache=CacheClass.PAGE,
-        produces=produces,
-        tags=("trust",),
-    )

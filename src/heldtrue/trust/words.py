@@ -58,6 +58,11 @@ def count(number: int) -> str:
     return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun: `1 claim`, `12 claims`."""
+    return f"{count(number)} {one if number == 1 else many or one + 's'}"
+
+
 def tell(coverage: dict[str, int]) -> str:
     """Return counts of what was tried: `41 routes, 164 requests`."""
     return ", ".join(f"{count(n)} {name.replace('_', ' ')}" for name, n in coverage.items())

@@ -11,6 +11,8 @@ MATRIX = """
 address.read          admin reader
 address.write         admin
 audit.read            admin
+claim.annotate        operator
+claim.attest          operator
 claim.run             operator
 delivery.read         admin reader
 delivery.replay       admin

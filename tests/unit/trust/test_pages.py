@@ -20,9 +20,13 @@ from heldtrue.claims.model import Against
 from heldtrue.claims.store import HeadRow
 from heldtrue.trust import pages, words
 from heldtrue.trust.document import Publisher, TrustDocument, build
+from heldtrue.trust.render import ASSETS, Pages
 from heldtrue.trust.routes import by_row
+from heldtrue.trust.site import Site
 
 HEAD = HeadRow("log.example", 77, b"\1" * 32, "log.example\n77\n…", NOON)
+PAGES = Pages(Site(name="Saltmarsh Figures", origin="log.example", url="https://log.example"))
+LOCAL = Pages(Site(name="Saltmarsh Figures", origin="log.example", url="https://localhost:8443"))
 PUBLISHER = Publisher(origin="log.example", place="live", attacks=ATTACKS)
 
 
@@ -76,7 +80,7 @@ def read(page: bytes) -> Marks:
 
 def test_the_page_shows_people_what_it_tells_machines() -> None:
     document = a_document()
-    marks = read(pages.trust_page(document, "https://log.example"))
+    marks = read(pages.trust_page(PAGES, document))
     assert marks.claims == {claim.id: claim.state for claim in document.claims}
     assert marks.count == len(document.claims)
     assert len(marks.ids) == len(set(marks.ids))
@@ -93,7 +97,7 @@ def test_the_json_is_one_document_with_every_claim() -> None:
 
 
 def test_what_fails_stands_on_top_open_and_with_its_duration() -> None:
-    page = pages.trust_page(a_document(), "https://log.example").decode()
+    page = pages.trust_page(PAGES, a_document()).decode()
     top, _, rest = page.partition('<fieldset class="filter">')
     assert "Nothing that entered the log can be changed" in top
     assert "failing for 60\N{NO-BREAK SPACE}s" in top
@@ -105,7 +109,7 @@ def test_a_failure_that_is_over_stays_on_the_page() -> None:
     flood = next(claim for claim in document.claims if claim.id == "access.limits")
     assert flood.state == "proven"
     assert [failure.duration_s for failure in flood.failures] == [60]
-    past = pages.trust_page(document, "https://log.example").decode().partition('id="past"')[2]
+    past = pages.trust_page(PAGES, document).decode().partition('id="past"')[2]
     assert flood.sentence.split("'")[0] in past
 
 
@@ -114,30 +118,30 @@ def test_nothing_runs_in_the_reader_and_nothing_is_loaded_from_elsewhere() -> No
         marks = read(page)
         assert marks.scripts == 0
         assert b"style=" not in page
-        assert all(link.startswith(("/", "#")) for link in marks.links)
+        assert all(link.startswith(("/", "#", "https://log.example", "https://localhost")) for link in marks.links)
 
 
 def every_page() -> list[bytes]:
     document = a_document()
     claim = document.claims[0]
     return [
-        pages.trust_page(document, "https://log.example"),
-        pages.trust_page(a_document(Board(CATALOGUE)), "https://localhost:8443"),
-        pages.trust_page(a_document(Board(CATALOGUE), None, paused=True), "https://log.example"),
-        pages.claim_page(document, claim, {"transport.old_tls": []}, {"transport.old_tls": {"a.py": "0" * 64}}),
-        pages.index_page(document, by_row(document)),
-        pages.notice_page("No such claim", "There is none."),
+        pages.trust_page(PAGES, document),
+        pages.trust_page(LOCAL, a_document(Board(CATALOGUE))),
+        pages.trust_page(PAGES, a_document(Board(CATALOGUE), None, paused=True)),
+        pages.claim_page(PAGES, document, claim, {"transport.old_tls": []}, {"transport.old_tls": {"a.py": "0" * 64}}),
+        pages.index_page(PAGES, document, by_row(document)),
+        PAGES.notice("No such claim", "There is none."),
     ]
 
 
 def test_a_first_start_says_that_nothing_was_attacked_yet() -> None:
-    page = pages.trust_page(a_document(Board(CATALOGUE)), "https://log.example").decode()
+    page = pages.trust_page(PAGES, a_document(Board(CATALOGUE))).decode()
     assert "No attack has finished yet." in page
     assert "Not attacked yet." in page
 
 
 def test_without_a_checkpoint_or_while_paused_the_page_says_so() -> None:
-    page = pages.trust_page(a_document(Board(CATALOGUE), None, paused=True), "https://log.example").decode()
+    page = pages.trust_page(PAGES, a_document(Board(CATALOGUE), None, paused=True)).decode()
     assert "The log has no signed checkpoint yet." in page
     assert "Attacks are paused by the operator." in page
 
@@ -149,30 +153,30 @@ def test_what_an_attack_says_is_escaped() -> None:
     )
     board.fold(evil)
     document = a_document(board)
-    page = pages.trust_page(document, "https://log.example")
+    page = pages.trust_page(PAGES, document)
     assert b"<script>" not in page
     assert b"&lt;script&gt;" in page
-    assert b"<i>" not in pages.notice_page("A title", "<i>")
+    assert b"<i>" not in PAGES.notice("A title", "<i>")
 
 
 def test_the_command_names_the_address_and_takes_the_pin_from_elsewhere() -> None:
-    page = pages.trust_page(a_document(), "https://localhost:8443").decode()
+    page = pages.trust_page(LOCAL, a_document()).decode()
     assert "heldtrue-verify page \\\n  https://localhost:8443/trust \\\n  --pin VKEY --ca-file ca.pem" in page
     assert "from somewhere else than this server" in page
 
 
 def test_every_row_is_in_the_index_and_every_claim_has_an_anchor() -> None:
     document = a_document()
-    index = read(pages.index_page(document, by_row(document)))
+    index = read(pages.index_page(PAGES, document, by_row(document)))
     assert {row for claim in CATALOGUE.claims for row in claim.rows} <= set(index.ids)
-    assert {claim.id for claim in document.claims} <= set(read(pages.trust_page(document, "https://x")).ids)
+    assert {claim.id for claim in document.claims} <= set(read(pages.trust_page(PAGES, document)).ids)
 
 
 def test_assets_are_there_and_small() -> None:
-    assert set(pages.ASSETS) == {
+    assert set(ASSETS) == {
         "heldtrue.css", "mark.svg", "fonts/newsreader.woff2", "fonts/inter.woff2", "fonts/jetbrains-mono.woff2",
     }  # fmt: skip
-    fonts = [content for name, (content, _) in pages.ASSETS.items() if name.startswith("fonts/")]
+    fonts = [content for name, (content, _) in ASSETS.items() if name.startswith("fonts/")]
     assert all(font.startswith(b"wOF2") for font in fonts)
     assert sum(map(len, fonts)) < 400_000
 

@@ -24,9 +24,16 @@ from heldtrue_verify.tree import consistency_proof, extends, leaf_hash
 from heldtrue_verify.verdicts import VerifyError
 
 APPEND_ONLY = (
-    "log_origins", "log_entries", "log_checkpoints", "log_cosignatures", "attack_runs", "attack_results",
+    "log_origins",
+    "log_entries",
+    "log_checkpoints",
+    "log_cosignatures",
+    "attack_runs",
+    "attack_results",
     "claim_schedules",
-)  # fmt: skip
+    "attestations",
+    "annotations",
+)
 SAMPLE = 48
 """Bundles of 256 entries that one run rehashes; where the log is longer, they are drawn at random."""
 OLDER = 8

@@ -56,7 +56,8 @@ def put(tx: SystemTx, row: StandingRow) -> None:
            (generation, vkey, seen, size, line, cosigned_at, asked_at, failing_since, trouble)
            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
            ON CONFLICT (generation, vkey) DO UPDATE
-           SET (seen, size, line, cosigned_at, asked_at, failing_since, trouble) = (EXCLUDED.seen, EXCLUDED.size, EXCLUDED.line, EXCLUDED.cosigned_at, EXCLUDED.asked_at,
+           SET (seen, size, line, cosigned_at, asked_at, failing_since, trouble)
+           = (EXCLUDED.seen, EXCLUDED.size, EXCLUDED.line, EXCLUDED.cosigned_at, EXCLUDED.asked_at,
               EXCLUDED.failing_since, EXCLUDED.trouble)""",
         [
             row.generation, row.vkey, row.seen, row.size, row.line, row.cosigned_at, row.asked_at, row.failing_since,

@@ -37,6 +37,7 @@ ROWS: tuple[str, ...] = tuple(
 )
 """The rows of the index, in order."""
 
+NOT_HERE = "It speaks of a part that this instance does not have."
 _SPAN = re.compile(r"([1-9][0-9]*)([mhd])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _ID = re.compile(r"[a-z]+\.[a-z_]+")
@@ -50,9 +51,9 @@ class CatalogueError(SettingsError):
 
 class _Claim(msgspec.Struct, forbid_unknown_fields=True):
     id: str
-    rows: tuple[str, ...]
     sentence: str
     scope: str
+    rows: tuple[str, ...] = ()
     attacks: tuple[str, ...] = ()
     cadence: str = ""
     max_age: str = ""
@@ -65,6 +66,14 @@ class _Group(msgspec.Struct, forbid_unknown_fields=True):
     about: str
     claim: list[_Claim]
     evidence: EvidenceClass = EvidenceClass.MACHINE
+
+
+@dataclass(frozen=True, slots=True)
+class More:
+    """What is said of a claim beside its sentence."""
+
+    controls: tuple[str, ...] = ()
+    promised: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +107,9 @@ class Catalogue:
         return replace(
             self,
             claims=tuple(
-                replace(c, attacks=(), cadence=timedelta(), max_age=timedelta()) if c.id in off else c
+                replace(c, attacks=(), cadence=timedelta(), max_age=timedelta(), promised=NOT_HERE)
+                if c.id in off
+                else c
                 for c in self.claims
             ),
         )
@@ -112,19 +123,36 @@ def span(text: str) -> timedelta:
     return int(match[1]) * _UNITS[match[2]]
 
 
-def load(texts: Iterable[str]) -> Catalogue:
-    """Return the catalogue written in *texts*, a TOML document a group; raise `CatalogueError` when it is unsound."""
-    groups: list[Group] = []
-    claims: list[Claim] = []
-    for text in texts:
-        try:
-            group = msgspec.convert(tomllib.loads(text), _Group)
-        except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-            raise CatalogueError(f"the catalogue cannot be read: {error}") from error
-        groups.append(Group(group.group, group.about))
-        claims.extend(_claim(group, raw) for raw in group.claim)
+def load(texts: Iterable[str], more: Mapping[str, More] = MappingProxyType({})) -> Catalogue:
+    """Return the catalogue written in *texts*, a TOML document a group; raise `CatalogueError` when it is unsound.
+
+    *more*: by claim, control identifiers beside those of the texts, and why a claim is only promised.
+    """
+    found = [read(text) for text in texts]
+    claims = [_add(claim, more.get(claim.id)) for _, read_claims in found for claim in read_claims]
+    unknown = more.keys() - {claim.id for claim in claims}
+    if unknown:
+        raise CatalogueError(f"{', '.join(sorted(unknown))}: identifiers or reasons of claims that there are not")
     _check(claims)
-    return Catalogue(tuple(groups), tuple(claims))
+    return Catalogue(tuple(group for group, _ in found), tuple(claims))
+
+
+def read(text: str) -> tuple[Group, list[Claim]]:
+    """Return the group and claims of one TOML document; each claim is sound, whatever the others are."""
+    try:
+        group = msgspec.convert(tomllib.loads(text), _Group)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise CatalogueError(f"the catalogue cannot be read: {error}") from error
+    claims = [_claim(group, raw) for raw in group.claim]
+    _check_ids(claims)
+    return Group(group.group, group.about), claims
+
+
+def _add(claim: Claim, more: More | None) -> Claim:
+    if more is None:
+        return claim
+    frameworks = tuple(dict.fromkeys((*claim.frameworks, *more.controls)))
+    return replace(claim, frameworks=frameworks, promised="" if claim.attacks else more.promised)
 
 
 def _claim(group: _Group, raw: _Claim) -> Claim:
@@ -148,16 +176,21 @@ def _claim(group: _Group, raw: _Claim) -> Claim:
     )
 
 
-def _check(claims: list[Claim]) -> None:
+def _check_ids(claims: list[Claim]) -> None:
     seen: set[str] = set()
     for claim in claims:
         if not _ID.fullmatch(claim.id) or claim.id in seen:
             raise CatalogueError(f"claim {claim.id!r}: ids are unique, as `group.what`")
         seen.add(claim.id)
-        if not claim.rows or not set(claim.rows) <= set(ROWS):
-            raise CatalogueError(f"claim {claim.id}: rows {claim.rows} are not rows of the index")
         if not claim.sentence.endswith(".") or not claim.scope.endswith("."):
             raise CatalogueError(f"claim {claim.id}: sentence and scope are whole sentences")
+
+
+def _check(claims: list[Claim]) -> None:
+    _check_ids(claims)
+    for claim in claims:
+        if not claim.rows or not set(claim.rows) <= set(ROWS):
+            raise CatalogueError(f"claim {claim.id}: rows {claim.rows} are not rows of the index")
     missing = set(ROWS) - {row for claim in claims for row in claim.rows}
     if missing:
         raise CatalogueError(f"no claim answers {', '.join(sorted(missing))}")
@@ -166,11 +199,24 @@ def _check(claims: list[Claim]) -> None:
 def _texts() -> list[str]:
     here = files(__name__)
     return [
-        item.read_text("utf-8") for item in sorted(here.iterdir(), key=lambda i: i.name) if item.name.endswith(".toml")
+        item.read_text("utf-8")
+        for item in sorted(here.iterdir(), key=lambda i: i.name)
+        if item.name.endswith(".toml") and "_" in item.name
     ]
 
 
-CATALOGUE = load(_texts())
+def _more() -> dict[str, More]:
+    """Return what stands beside the groups: identifiers by claim, and reasons of what is only promised."""
+    here = files(__name__)
+    controls = msgspec.convert(tomllib.loads(here.joinpath("controls.toml").read_text("utf-8")), dict[str, list[str]])
+    reasons = msgspec.convert(tomllib.loads(here.joinpath("promised.toml").read_text("utf-8")), dict[str, str])
+    return {
+        claim: More(tuple(controls.get(claim, ())), reasons.get(claim, ""))
+        for claim in dict.fromkeys((*controls, *reasons))
+    }
+
+
+CATALOGUE = load(_texts(), _more())
 """The catalogue that ships."""
 
 BY_ID = MappingProxyType({claim.id: claim for claim in CATALOGUE.claims})
