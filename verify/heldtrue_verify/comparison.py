@@ -18,13 +18,14 @@ from heldtrue_verify.canonical import (
 from heldtrue_verify.checkpoint import show_length, show_time
 from heldtrue_verify.fetch import Server
 from heldtrue_verify.history import Episode
+from heldtrue_verify.papers import Paper
 from heldtrue_verify.replay import Replay, Standing, State
 from heldtrue_verify.verdicts import DoesNotHoldError, MalformedError
 
 Standings = Mapping[str, Standing]
 TICK = timedelta(seconds=1)
-LISTED = 500
-"""So many of a claim's newest failures a page lists at least."""
+LISTED = 100
+"""So many of a claim's newest failures a page lists at least; older ones it counts."""
 FETCHED = 20
 """The evidence of so many of the newest failures is fetched."""
 
@@ -58,9 +59,11 @@ def compare(page: JsonObject, replay: Replay, made: Standings, present: Standing
     wrong += _tally(page, claims)
     if wrong:
         raise DoesNotHoldError(*dict.fromkeys(wrong))
-    papers = sum(claim.get("state") == "attested" for claim in claims.values())
+    papers = [name for name, claim in claims.items() if claim.get("state") == "attested"]
+    undated = [name for name in papers if name not in replay.papers]
     said = f"The page says of {len(claims)} claims nothing better than the log."
-    return f"{said} {papers} are attested by documents, which no machine can check." if papers else said
+    said += f" {len(papers)} are attested by documents, which no machine can check." if papers else ""
+    return f"{said} The log does not date those of {', '.join(undated)}." if undated else said
 
 
 def _state(name: str, claim: JsonObject, logged: list[Standings], where: str) -> list[str]:
@@ -70,9 +73,24 @@ def _state(name: str, claim: JsonObject, logged: list[Standings], where: str) ->
     if word.upper() not in State.__members__:
         return [f'The page calls {name} "{word}", which is no state.']
     said = State[word.upper()]
-    if said <= best.state or (said, best.state) == (State.ATTESTED, State.PROMISED):
+    if said is State.ATTESTED and best.state in (State.ATTESTED, State.PROMISED):
+        return _document(name, claim, best.paper)
+    if said <= best.state:
         return []
     return [f"The page calls {name} {word}, and {where} it is {best.state.name.lower()}: {best.why}."]
+
+
+def _document(name: str, claim: JsonObject, paper: Paper | None) -> list[str]:
+    """Compare the document that the page names with the log's; without one there, nothing vouches for its date."""
+    if paper is None:
+        return []
+    if paper.withdrawn:
+        return [f"The page calls {name} attested, and by the log its document was withdrawn, in entry {paper.index}."]
+    shown = claim.get("document")
+    logged = {"sha256": paper.sha256, "dated": str(paper.dated), "expires": str(paper.expires)}
+    if isinstance(shown, dict) and any(shown.get(member) != value for member, value in logged.items()):
+        return [f"The page shows another document of {name} than the log has, in entry {paper.index}."]
+    return []
 
 
 def _terms(name: str, claim: JsonObject, replay: Replay) -> list[str]:
@@ -140,9 +158,15 @@ def _failures(name: str, claim: JsonObject, made: Standing) -> list[str]:
         (text_in(each, "kind"), text_in(each, "attack"), instant_in(each, "started_at"))
         for each in _objects(claim.get("failures"))
     ]
-    return [
+    count = claim.get("failure_count")
+    fewer = (
+        [f"The page counts {count} failures of {name}; the log has {len(made.episodes)}."]
+        if isinstance(count, int) and count < len(made.episodes)
+        else []
+    )
+    return fewer + [
         f"The page hides a failure of {name}: {_told(episode)}."
-        for episode in made.episodes[: max(LISTED, len(listed))]
+        for episode in made.episodes[:LISTED]
         if not any(
             (kind, attack) == (episode.kind, episode.attack) and abs(at - episode.started_at) <= TICK
             for kind, attack, at in listed

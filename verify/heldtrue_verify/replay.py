@@ -6,7 +6,6 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import IntEnum
 
 from heldtrue_verify.canonical import (
     JsonObject,
@@ -18,53 +17,18 @@ from heldtrue_verify.canonical import (
 )
 from heldtrue_verify.checkpoint import SKEW, show_time
 from heldtrue_verify.data_integrity import created_of, method_of, verify_proof
-from heldtrue_verify.history import Episode, History, Result, Terms, recall
+from heldtrue_verify.history import Terms
+from heldtrue_verify.papers import Paper
 from heldtrue_verify.receipt import KeyEntry, speaks_for
 from heldtrue_verify.schedule import Loosening, Schedule
+from heldtrue_verify.standing import Run, Standing, State, is_overdue, stand
 from heldtrue_verify.verdicts import DoesNotHoldError, MalformedError, VerifyError
 
-PATIENCE = timedelta(minutes=10)
-"""How long an announced run may take where no cadence says otherwise."""
 TENANT_ENTRY = re.compile(rb'\{"c":"[A-Za-z0-9+/]{43}=","kind":"tenant","v":1\}')
 BACKDATED = timedelta(minutes=10)
 """How much earlier than the latest one before it an entry may be dated: runs side by side end in any order."""
+__all__ = ["Replay", "Run", "Standing", "State"]
 OUTCOMES = ("held", "broken", "error", "missing")
-
-
-class State(IntEnum):
-    """Where a claim stands, the better the higher; what has attacks in the log cannot retreat to a mere promise."""
-
-    FAILING = 0
-    STALE = 1
-    PROMISED = 2
-    ATTESTED = 3
-    PROVEN = 4
-
-
-@dataclass(slots=True)
-class Run:
-    """One announced run of an attack, and its result once it is in the log."""
-
-    number: int
-    against: str
-    at: datetime
-    index: int | None = None
-    outcome: str = ""
-    source: str = ""
-    finished_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a claim stands by the log alone, and why."""
-
-    state: State
-    why: str
-    last_attacked: datetime | None = None
-    since: datetime | None = None
-    """Since when every attack held without a gap, or since when it does not."""
-    episodes: tuple[Episode, ...] = ()
-    """Every time that it did not hold or was not checked, newest first."""
 
 
 @dataclass
@@ -82,6 +46,8 @@ class Replay:
     schedules: dict[str, Schedule] = field(default_factory=dict[str, Schedule])
     terms: dict[str, list[Terms]] = field(default_factory=lambda: defaultdict[str, list[Terms]](list))
     loosened: list[Loosening] = field(default_factory=list[Loosening])
+    papers: dict[str, Paper] = field(default_factory=dict[str, Paper])
+    """By claim, the document that the log names last."""
     runs: dict[str, list[Run]] = field(default_factory=lambda: defaultdict[str, list[Run]](list))
     not_before: datetime | None = None
     """The latest date of an entry so far: what comes later cannot be dated earlier."""
@@ -92,7 +58,13 @@ class Replay:
             return
         try:
             document = parse_object(entry)
-            takes = {"key": self._key, "schedule": self._schedule, "intent": self._intent, "evidence": self._evidence}
+            takes = {
+                "key": self._key,
+                "schedule": self._schedule,
+                "intent": self._intent,
+                "evidence": self._evidence,
+                "attestation": self._attestation,
+            }
             kind = text_in(document, "kind")
             if kind in takes:
                 takes[kind](index, document)
@@ -130,6 +102,12 @@ class Replay:
             self.notes.append(f"Entry {index} of {show_time(new.at)} loosened the claim {claim}: {how}.")
         self.schedules[claim] = new
         self.terms[claim].append(Terms(new.at, new.max_age))
+
+    def _attestation(self, index: int, entry: JsonObject) -> None:
+        self.papers.pop(text_in(entry, "claim"), None)  # one that is refused leaves nothing in its place
+        paper = Paper.read(index, entry)
+        self._dated(f"the document of {paper.claim}, entry {index},", paper.at)
+        self.papers[paper.claim] = paper
 
     def _intent(self, _index: int, entry: JsonObject) -> None:
         attack, number, against = text_in(entry, "attack"), integer_in(entry, "number"), text_in(entry, "against")
@@ -181,7 +159,7 @@ class Replay:
             "and never completed: a missing completion is a failure."
             for attack, runs in self.runs.items()
             for run in runs
-            if run.index is None and self._overdue(attack, run, at)
+            if run.index is None and is_overdue(self.schedules, attack, run, at)
         ]
 
     def postdated(self, at: datetime, clock: str) -> list[str]:
@@ -192,65 +170,23 @@ class Replay:
             for attack, runs in self.runs.items()
             for run in runs
             if (latest := max(run.at, run.finished_at or run.at)) > at + SKEW
+        ] + [
+            f"The document of {paper.claim}, entry {paper.index}, is dated {paper.dated}, and was in the log by "
+            f"{show_time(at)}, by {clock}: it is postdated."
+            for paper in self.papers.values()
+            if paper.at > at + SKEW or paper.postdated(at)
         ]
 
     def advance(self, at: datetime) -> None:
         """Take note that everything so far was in the log at *at*: nothing that follows can be dated before."""
         self.not_before = max(at, self.not_before or at)
 
-    def _overdue(self, attack: str, run: Run, at: datetime) -> bool:
-        cadences = [s.cadence for s in self.schedules.values() if attack in s.attacks]
-        return at - run.at > max(PATIENCE, min(cadences, default=PATIENCE))
+    def check_times(self, at: datetime) -> list[str]:
+        """Name what was never completed, or is dated after the log's time *at*."""
+        return self.incomplete(at) + self.postdated(at, "the log's own clock")
 
     def standings(self, at: datetime) -> dict[str, Standing]:
         """Say where each scheduled claim stands at the log's time *at*."""
         return {
-            claim: self._stand(schedule, at) for claim, schedule in self.schedules.items() if not schedule.withdrawn
+            claim: stand(schedule, self, at) for claim, schedule in self.schedules.items() if not schedule.withdrawn
         }
-
-    def _stand(self, schedule: Schedule, at: datetime) -> Standing:
-        if not schedule.attacks:
-            return Standing(State.PROMISED, "no attack is scheduled")
-        worst = Standing(State.PROVEN, "every attack held in time")
-        ages: list[datetime] = []
-        histories = [self._recall(attack, self.terms[schedule.claim], at) for attack in schedule.attacks]
-        for attack in schedule.attacks:
-            found = self._stand_attack(attack, schedule.max_age, at)
-            if found.last_attacked is not None:
-                ages.append(found.last_attacked)
-            if found.state < worst.state:
-                worst = found
-        episodes = sorted((e for h in histories for e in h.episodes), key=lambda e: e.started_at, reverse=True)
-        since = max((h.held_since for h in histories if h.held_since), default=None)
-        if worst.state is not State.PROVEN:
-            since = min((e.started_at for e in episodes if e.ended_at is None), default=None)
-        oldest = min(ages) if len(ages) == len(schedule.attacks) else None
-        return Standing(worst.state, worst.why, oldest, since, tuple(episodes))
-
-    def _recall(self, attack: str, terms: list[Terms], at: datetime) -> History:
-        """Fold the runs against the control, in the order in which their results entered the log."""
-        done = [(r.index, r) for r in self.runs[attack] if r.against == "control" and r.index is not None]
-        results = [
-            Result(r.number, r.outcome == "held", r.finished_at)
-            for _, r in sorted(done, key=lambda pair: pair[0])
-            if r.finished_at is not None
-        ]
-        return recall(attack, results, terms, at)
-
-    def _stand_attack(self, attack: str, max_age: timedelta, at: datetime) -> Standing:
-        """Judge the latest run against the control; an announced run that never completed counts as missing."""
-        runs = [r for r in self.runs[attack] if r.against == "control" and (r.outcome or self._overdue(attack, r, at))]
-        if not runs:
-            return Standing(State.STALE, f"the attack {attack} has never been run")
-        last = runs[-1]
-        called, when = f"run {last.number} of the attack {attack}", last.finished_at
-        if last.outcome != "held" or when is None:
-            since = f" at {show_time(when)}" if when else ""
-            return Standing(State.FAILING, f"{called} ended {last.outcome or 'missing'}{since}", when)
-        if at - when > max_age:
-            return Standing(State.STALE, f"{called} held, too long ago: {show_time(when)}", when)
-        if not any(
-            r.against != "control" and r.outcome == "broken" and r.source == last.source for r in self.runs[attack]
-        ):
-            return Standing(State.STALE, f"{called} held, but that attack was never seen to succeed", when)
-        return Standing(State.PROVEN, f"{called} held", when)

@@ -58,7 +58,7 @@ def load(path: Path) -> WitnessKey:
         text = path.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise UnusableError(f"The key {path} cannot be read: {error.strerror}.") from error
-    name, _, seed = text.removeprefix(PREFIX).rpartition("+")
+    name, _, seed = text.removeprefix(PREFIX).partition("+")
     try:
         data = from_base64(seed)
     except MalformedError as error:

@@ -21,12 +21,18 @@ class Record:
     def __init__(self, path: Path) -> None:
         """Take the record; refuse one that is missing, damaged, or held by another process."""
         self._path = path.absolute()
+        self._lock = _hold(self._path.with_name(self._path.name + ".lock"))
         try:
-            self._lock = os.open(self._path.with_name(self._path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            whole = parse_object(self._path.read_bytes())
-        except BlockingIOError as error:
-            raise UnusableError(f"Another witness holds {path}.") from error
+            self._notes = self._read()
+        except UnusableError:
+            self.close()
+            raise
+
+    def _read(self) -> dict[str, str]:
+        path = self._path
+        try:
+            whole = parse_object(path.read_bytes())
+            return {origin: text_in(whole, origin) for origin in whole}
         except FileNotFoundError as error:
             raise UnusableError(
                 f"{path} is not there. A witness that lost its record must not sign under the same key: "
@@ -34,7 +40,6 @@ class Record:
             ) from error
         except (OSError, MalformedError) as error:
             raise UnusableError(f"{path} cannot be used as a record: {error}") from error
-        self._notes = {origin: text_in(whole, origin) for origin in whole}
 
     @staticmethod
     def create(path: Path) -> None:
@@ -56,6 +61,20 @@ class Record:
     def close(self) -> None:
         """Let another process take the record."""
         os.close(self._lock)
+
+
+def _hold(path: Path) -> int:
+    """Take the lock beside the record; it ends with the process, however that ends."""
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise UnusableError(f"{path} cannot be made: {error.strerror}.") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise UnusableError(f"Another witness holds {path.with_suffix('')}.") from error
+    return lock
 
 
 def _write(path: Path, data: bytes) -> None:

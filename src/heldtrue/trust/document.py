@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -70,6 +70,14 @@ class DocumentView(msgspec.Struct, kw_only=True):
     sha256: str
 
 
+class LoosenedView(msgspec.Struct, kw_only=True):
+    """A moment since which the claim asks for less than before."""
+
+    entry: int
+    at: str
+    how: str
+
+
 class Pointer(msgspec.Struct, kw_only=True):
     """The entry of the log that a state rests on."""
 
@@ -102,6 +110,10 @@ class ClaimView(msgspec.Struct, kw_only=True):
     """The latest result of each attack."""
     document: DocumentView | None
     failures: list[FailureView]
+    """The newest."""
+    failure_count: int
+    loosened: list[LoosenedView]
+    """When fewer attacks, a lower cadence or a greater age were put in place."""
     history: str
     page: str
 
@@ -233,6 +245,8 @@ def claim_view(verdict: Verdict, attacks: Mapping[str, Attack]) -> ClaimView:
         ],
         document=_document_view(claim),
         failures=[_failure_view(episode, verdict.at) for episode in verdict.failures],
+        failure_count=verdict.failure_count,
+        loosened=[LoosenedView(entry=each.index, at=stamp(each.at), how=each.how) for each in verdict.loosened],
         history=verdict.history,
         page=f"/trust/claims/{claim.id}",
     )
