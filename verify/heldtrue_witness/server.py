@@ -12,6 +12,7 @@ from heldtrue_verify.verdicts import UnusableError
 from heldtrue_witness.judge import Judge, Reply
 
 LARGEST = 2**16
+DISCARDED = 2**20
 PATIENCE = 15.0
 """Seconds that a connection may be silent."""
 
@@ -59,6 +60,8 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not length.isascii() or not length.isdigit() or int(length) > LARGEST:
             self.close_connection = True
+            if length.isdigit():
+                self.rfile.read(min(int(length), DISCARDED))  # so that the answer is read before the connection ends
             self._answer(Reply(413 if length.isdigit() else 411))
             return
         body = self.rfile.read(int(length))

@@ -79,6 +79,7 @@ class Cosigner:
         self._database, self._directory, self._clock, self._kept = database, TileDirectory(log_dir), clock, kept
         self._done: tuple[str, datetime] | None = None
         self._failures = 0
+        self._sent_elsewhere = False
 
     async def run(self, post: Post, stop: asyncio.Event) -> None:
         """Ask until *stop* is set."""
@@ -104,11 +105,15 @@ class Cosigner:
         reply = await post(f"{self.witness.url}/add-checkpoint", asked.body)
         answer = await asyncio.to_thread(self.conclude, asked, reply)
         if isinstance(answer, Cosigned):
-            self._failures = 0
+            self._failures, self._sent_elsewhere = 0, False
             return EVERY, ""
+        if isinstance(answer, Elsewhere) and not self._sent_elsewhere:
+            self._sent_elsewhere = True
+            return 0.0, ""
+        self._sent_elsewhere = False
         self._failures += 1
         if isinstance(answer, Elsewhere):
-            return (0.0 if self._failures == 1 else SLOWEST), ""
+            return SLOWEST, "it says another size each time"
         return min(SLOWEST, 2.0**self._failures), answer.trouble
 
     def prepare(self) -> Asked | None:
