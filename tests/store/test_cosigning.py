@@ -1,4 +1,4 @@
-"""Checkpoints on their way to a real witness and back: kept, published behind the log's own signatures, never awaited."""
+"""Checkpoints on their way to a real witness and back: kept, published behind the log's own, never awaited."""
 
 from __future__ import annotations
 
@@ -39,13 +39,15 @@ class Watcher:
         self.key, self.record = keys.make(name, folder / "key"), Record(folder / "state")
         self.pin = str(VerifierKey(ORIGIN, ED25519, log.origin().public))
         self.skew = timedelta()
-        clock = lambda: (log.clock.now() + self.skew).timestamp()  # noqa: E731
-        self.judge = Judge(self.key, self.record, [Pinned.parse(self.pin)], clock)
+        self.sequencer = log
+        self.judge = Judge(self.key, self.record, [Pinned.parse(self.pin)], self.seconds)
         self.witness = Witness.parse(URL, str(self.key.public))
         self.asked: list[int] = []
         self.kept = 0
         self.cosigner = Cosigner(log.database, log.path, log.clock, self.witness, self.keep)
-        self.sequencer = log
+
+    def seconds(self) -> float:
+        return (self.sequencer.clock.now() + self.skew).timestamp()
 
     def keep(self) -> None:
         self.kept += 1

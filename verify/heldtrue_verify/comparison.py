@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from heldtrue_verify.canonical import (
@@ -39,13 +39,15 @@ def claims_of(page: JsonObject) -> dict[str, JsonObject]:
     return named
 
 
-def compare(page: JsonObject, replay: Replay, made: Standings, present: Standings, witnessed: Standings | None) -> str:
+def compare(
+    page: JsonObject, replay: Replay, made: Standings, present: Standings, witnessed: Sequence[Standings]
+) -> str:
     """Refuse a page that says anything better than the log did when it was made, or than the witnesses have seen."""
     claims, wrong = claims_of(page), list[str]()
     for name, claim in claims.items():
         wrong += _state(name, claim, [made, present], "by the log")
-        if witnessed is not None:
-            wrong += _state(name, claim, [witnessed], "in what the witnesses have seen")
+        if witnessed:
+            wrong += _state(name, claim, witnessed, "in what the witnesses have seen")
         wrong += _terms(name, claim, replay)
         wrong += _times(name, claim, made.get(name), present.get(name))
         wrong += _pointers(claim, replay)
@@ -66,7 +68,7 @@ def compare(page: JsonObject, replay: Replay, made: Standings, present: Standing
     return f"{said} The log does not date those of {', '.join(undated)}." if undated else said
 
 
-def _state(name: str, claim: JsonObject, logged: list[Standings], where: str) -> list[str]:
+def _state(name: str, claim: JsonObject, logged: Sequence[Standings], where: str) -> list[str]:
     unknown = Standing(State.PROMISED, "the log has no schedule for it")
     best = max((standings.get(name, unknown) for standings in logged), key=lambda standing: standing.state)
     word = text_in(claim, "state")

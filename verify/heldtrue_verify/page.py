@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 
+from heldtrue_verify.canonical import instant_in
 from heldtrue_verify.checkpoint import Roots, show_time
 from heldtrue_verify.comparison import claims_of, compare, compare_evidence
 from heldtrue_verify.markup import compare_html
-from heldtrue_verify.replay import TENANT_ENTRY, Replay, State
+from heldtrue_verify.replay import TENANT_ENTRY, Replay, Standing, State
 from heldtrue_verify.tiles import TiledLog
 from heldtrue_verify.tree import EMPTY_ROOT, Frontier, consistency_proof, extends, leaf_hash
 from heldtrue_verify.verdicts import (
@@ -61,19 +62,19 @@ def _consistency(case: PageCase) -> str:
         memory.remember(new.note)
         return "This log is seen for the first time here; what it shows now is remembered."
     try:
-        case.last_seen = old = Roots(roots_of(case).log).open(note, now=case.now)
+        _, size, root = Roots(roots_of(case).log).head(note)
     except (DoesNotHoldError, MalformedError) as error:
         raise UnusableError(f"What was remembered in {memory.folder} is damaged: {error}") from error
     rewritten, tiles = "", TiledLog(case.server, new.size)
-    if new.size < old.size:
-        rewritten = f"it had {old.size} entries when last seen here, and shows {new.size} now."
-    elif not extends(old.size, old.root, new.size, new.root, consistency_proof(old.size, new.size, tiles.range_hash)):
-        rewritten = f"the {old.size} entries last seen here are not the beginning of the {new.size} that it shows now."
+    if new.size < size:
+        rewritten = f"it had {size} entries when last seen here, and shows {new.size} now."
+    elif not extends(size, root, new.size, new.root, consistency_proof(size, new.size, tiles.range_hash)):
+        rewritten = f"the {size} entries last seen here are not the beginning of the {new.size} that it shows now."
     if rewritten:
         folder = memory.keep_contradiction(note, new.note)
         raise DoesNotHoldError(f"The log was rewritten: {rewritten}", f"Both signed checkpoints are kept in {folder}.")
     memory.remember(new.note)
-    return f"The {old.size} entries last seen here are the beginning of the {new.size} now."
+    return f"The {size} entries last seen here are the beginning of the {new.size} now."
 
 
 def _entries(case: PageCase) -> str:
@@ -106,20 +107,21 @@ def _entries(case: PageCase) -> str:
 def _replay(case: PageCase) -> list[str]:
     case.replay = replay = Replay(case.checkpoint.origin)
     stops = sorted(case.known(), key=lambda checkpoint: checkpoint.size)
-    floors = [one for one in (case.last_seen, case.seen.common if case.seen else None) if one]
+    floors = sorted(case.memory.anchors() if case.memory else [], reverse=True)
     wrong: list[str] = []
     for size in [*case.entries, case.checkpoint.size]:
         while stops and stops[0].size <= size:
             stop = stops.pop(0)
             case.standings[stop.size, stop.latest] = replay.standings(stop.latest)
             wrong += replay.postdated(stop.latest, stop.clock)
-        for floor in [one for one in floors if one.size <= size]:
-            replay.advance(floor.earliest)
-            floors.remove(floor)
+        while floors and floors[-1][0] <= size:
+            replay.advance(instant_in({"at": floors.pop()[1]}, "at"))
         if size in case.entries:
             replay.take(size, case.entries[size])
     if case.memory:
         case.memory.remember_compromised(replay.compromised)
+        for seen in (case.shown, *([case.seen.common] if case.seen else [])):
+            case.memory.add_anchor(seen.size, f"{seen.earliest:%Y-%m-%dT%H:%M:%SZ}")
     problems = list(dict.fromkeys([*replay.problems, *replay.incomplete(case.checkpoint.latest), *wrong]))
     if problems:
         more = len(problems) - MOST_SENTENCES
@@ -145,8 +147,11 @@ def _stand(case: PageCase) -> list[str]:
 
 
 def _compare(case: PageCase) -> str:
-    witnessed = case.stood(case.seen.common) if case.seen else None
-    return compare(case.page, case.replay, case.stood(case.made_at), case.stood(case.checkpoint), witnessed)
+    made, witnessed = case.stood(case.made_at), list[dict[str, Standing]]()
+    if case.seen:
+        within = case.made_at.size <= case.seen.common.size
+        witnessed = [case.stood(case.seen.common), *([made] if within else [])]
+    return compare(case.page, case.replay, made, case.stood(case.checkpoint), witnessed)
 
 
 def _evidence(case: PageCase) -> str:

@@ -122,11 +122,11 @@ def _stand_attack(log: Said, attack: str, max_age: timedelta, at: datetime) -> S
     ]
     if not runs:
         return Standing(State.STALE, f"the attack {attack} has never been run")
-    last = runs[-1]
+    last, before = runs[-1], max((r.finished_at for r in runs if r.finished_at), default=None)
     called, when = f"run {last.number} of the attack {attack}", last.finished_at
     if last.outcome != "held" or when is None:
         since = f" at {show_time(when)}" if when else ""
-        return Standing(State.FAILING, f"{called} ended {last.outcome or 'missing'}{since}", when)
+        return Standing(State.FAILING, f"{called} ended {last.outcome or 'missing'}{since}", when or before)
     if at - when > max_age:
         return Standing(State.STALE, f"{called} held, too long ago: {show_time(when)}", when)
     trusted = [r.source for r in log.runs[attack] if r.against != "control" and r.outcome == "broken"]

@@ -45,8 +45,6 @@ class PageCase:
     """What the pinned witnesses have seen."""
     checkpoint: Checkpoint = field(init=False)
     """The largest of all; each other one must be its beginning."""
-    last_seen: Checkpoint | None = None
-    """What this machine saw when it looked last."""
     entries: dict[int, bytes] = field(default_factory=dict[int, bytes])
     """Those in clear, by their index."""
     replay: Replay = field(init=False)

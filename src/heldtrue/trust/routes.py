@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,16 @@ from typing import Any
 import msgspec
 
 from heldtrue.capabilities.ledger import proofs
+from heldtrue.capabilities.ledger.checkpoint import Checkpoint
+from heldtrue.capabilities.ledger.note import Note
+from heldtrue.capabilities.ledger.tiles import TileDirectory
 from heldtrue.capabilities.ledger.witness import Witness
 from heldtrue.capabilities.ledger.witness_routes import views as witness_views
 from heldtrue.claims import store
 from heldtrue.claims.board import Board, Standing
 from heldtrue.claims.catalogue import ROWS, Catalogue
 from heldtrue.claims.overview import Overview, overview
+from heldtrue.claims.store import HeadRow
 from heldtrue.claims.tally import Choice
 from heldtrue.claims.verdict import AttackStanding
 from heldtrue.db.tx import Database
@@ -112,10 +116,20 @@ class Look:
         with self._lock, self._services.database.system() as tx:
             return overview(self.board, tx, self._services.clock.now(), choice)
 
+    def _published(self, head: HeadRow | None) -> HeadRow | None:
+        """Return the checkpoint as it is published now, with its newest time and its witnesses' signatures."""
+        text = TileDirectory(self._services.log).checkpoint() if self._services.log else None
+        if head is None or text is None:
+            return head
+        found = Checkpoint.parse(Note.parse(text).text)
+        same = (found.origin, found.size, found.root) == (head.origin, head.size, head.root)
+        return replace(head, note=text) if same else head
+
     def _look(self, now: datetime) -> tuple[Standing, TrustDocument]:
         services = self._services
         with services.database.system() as tx:
             standing = self.board.refresh(tx, now)
+            standing = replace(standing, head=self._published(standing.head))
             seen = witness_views(tx, services.witnesses, now).witnesses if services.witnesses else []
         return standing, build(
             services.catalogue, standing, services.publisher, paused=services.paused(), witnesses=seen
