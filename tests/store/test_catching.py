@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from caught import ATTACKS, DAY, HALF_DAY, ORIGIN, SENTENCES, House, Past, catalogue, copy, make_past
-from tests.unit.verify.conftest import Run, certificate, site, verify
+from tests.unit.verify.conftest import Run, certificate, site
 from tests.unit.verify.simulator import Signer
 
 from heldtrue.attack import broken
@@ -22,8 +22,9 @@ from heldtrue.capabilities.attestations.model import Document, attested
 from heldtrue.claims import documents
 from heldtrue.claims.model import Against
 from heldtrue_verify import visit as visiting
+from heldtrue_verify.cli import main
 
-__all__ = ["certificate", "site", "verify"]
+__all__ = ["certificate", "site"]
 Visit = Callable[..., Run]
 
 
@@ -42,14 +43,19 @@ def house(server: Any, past: Past, tmp_path: Path) -> Iterator[House]:
 
 
 @pytest.fixture
-def visit(site: Any, verify: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> Visit:
+def visit(site: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Visit:
     """Serve an instance and verify its page, with the pin and the witness that the reader got elsewhere."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(visiting, "TRIES", 1)  # what the witness has not seen by now it will not see
 
     def visit(house: House, *more: str, witness: bool = True, pin: str | None = None) -> Run:
         site.files = house
         pins = ["--pin", pin or house.pin(), *(["--witness", house.witness_key()] if witness else [])]
-        return verify("page", site.url, *pins, "--ca-file", site.ca_file, *more)
+        capsys.readouterr()
+        words = ["page", site.url, *pins, "--ca-file", site.ca_file, *more, "--json"]
+        status = main([str(word) for word in words])
+        text = capsys.readouterr().out
+        return Run(status, json.loads(text), text)
 
     return visit
 

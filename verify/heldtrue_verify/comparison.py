@@ -42,7 +42,7 @@ def claims_of(page: JsonObject) -> dict[str, JsonObject]:
 def compare(
     page: JsonObject, replay: Replay, made: Standings, present: Standings, witnessed: Sequence[Standings]
 ) -> str:
-    """Refuse a page that says anything better than the log did when it was made, or than the witnesses have seen."""
+    """Refuse a page that says anything better than the log when it was made, or than the witnesses have seen."""
     claims, wrong = claims_of(page), list[str]()
     for name, claim in claims.items():
         wrong += _state(name, claim, [made, present], "by the log")
