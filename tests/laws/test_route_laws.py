@@ -47,6 +47,8 @@ OPEN = {
     "GET /healthz": "whether the process runs",
     "GET /log/checkpoint": "the public log",
     "GET /log/tile/{path:path}": "the public log",
+    "GET /log/witnesses": "who cosigns the public log",
+    "GET /log/witnesses/{witness}": "the public log, as a witness cosigned it",
     "GET /log/{generation}/checkpoint": "the public log, earlier origins",
     "GET /log/{generation}/tile/{path:path}": "the public log, earlier origins",
     "GET /metrics": "measurements, for the networks that the operator named",

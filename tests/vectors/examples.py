@@ -511,6 +511,12 @@ def problem_statuses() -> str:
     return lines(("status", "type"), *((str(status), f"/problems/{code}") for status, code in rows))
 
 
+def witness_examples() -> dict[str, Callable[[], str]]:
+    from tests.vectors import witness_examples as found  # it is about this module's log
+
+    return found.EXAMPLES
+
+
 EXAMPLES: dict[str, Callable[[], str]] = {
     **claim_examples.EXAMPLES,
     "canonical-in": lambda: JSON_IN,
@@ -548,6 +554,7 @@ EXAMPLES: dict[str, Callable[[], str]] = {
     "identity-headers": identity_shown,
     "identity-bytes": identity_bytes,
     "identity-changes": identity_changes,
+    **witness_examples(),
     "problem": problem,
     "problem-statuses": problem_statuses,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +19,8 @@ _LATEST = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp())
 class Checkpoint:
     """A tree head that the pinned log key signed, and the times that its cosigners gave it.
 
-    With several cosigners the pessimistic time counts: `latest` to date an entry, `earliest` to call the log fresh.
+    With several cosigners the pessimistic time counts: `latest` to date an entry, `earliest` to call the log fresh; of
+    more than must have signed, those that differ most from the others are left aside.
     """
 
     origin: str
@@ -41,10 +42,17 @@ class Roots:
 
     log: VerifierKey
     witnesses: tuple[VerifierKey, ...] = ()
+    quorum: int = 0
+    """How many of the witnesses must have cosigned; 0: all of them."""
+
+    @property
+    def needed(self) -> int:
+        """How many witnesses must have cosigned."""
+        return self.quorum or len(self.witnesses)
 
     @classmethod
-    def parse(cls, pin: str, witnesses: Sequence[str] = ()) -> Roots:
-        """Read verifier keys; a witness must be somebody else than the operator."""
+    def parse(cls, pin: str, witnesses: Sequence[str] = (), quorum: int | None = None) -> Roots:
+        """Read verifier keys; a witness must be somebody else than the operator, and counts once."""
         log = VerifierKey.parse(pin)
         if log.type != SIGNER:
             raise MalformedError("The pinned key must be the log's own, of type 0x01.")
@@ -53,7 +61,11 @@ class Roots:
             raise MalformedError("A witness's key must be of type 0x04.")
         if any(key.public == log.public for key in keys):
             raise MalformedError("The witness's key is the log's own: an operator cannot witness himself.")
-        return cls(log, keys)
+        if len({key.public for key in keys}) != len(keys):
+            raise MalformedError("One witness is given twice.")
+        if quorum is not None and not 1 <= quorum <= len(keys):
+            raise MalformedError(f"The quorum is {quorum}, of {len(keys)} witnesses.")
+        return cls(log, keys, quorum or 0)
 
     def head(self, whole: str) -> tuple[str, int, bytes]:
         """Verify the log's own signature; only then give origin, size and root."""
@@ -71,33 +83,42 @@ class Roots:
         """Verify a signed checkpoint and its time; only then say what is in it."""
         origin, size, root = self.head(whole)
         note = Note.parse(whole)
-        times: list[int] = []
-        for witness in self.witnesses:
-            seen = note.signatures_by(witness)
-            if not seen:
-                raise DoesNotHoldError(f"The witness {witness.name} has not cosigned this checkpoint.")
-            times += seen
-        if not self.witnesses:
-            times = note.signatures_by(VerifierKey(self.log.name, COSIGNER, self.log.public))
-            if not times:
-                raise DoesNotHoldError("The checkpoint carries no time: neither a witness nor the operator dated it.")
-        if max(times) > _LATEST:
+        clocks = self.witnesses or (VerifierKey(self.log.name, COSIGNER, self.log.public),)
+        times = {key: seen for key in clocks if (seen := note.signatures_by(key))}
+        needed = self.needed or 1
+        if len(times) < needed:
+            raise DoesNotHoldError(*self._missing(times))
+        if max(max(seen) for seen in times.values()) > _LATEST:
             raise MalformedError("The checkpoint's time is not a time.")
-        clock = "the clock of " + ", ".join(key.name for key in self.witnesses)
         opened = Checkpoint(
             origin,
             size,
             root,
             whole,
-            datetime.fromtimestamp(min(times), UTC),
-            datetime.fromtimestamp(max(times), UTC),
-            clock if self.witnesses else "the operator's own clock",
+            datetime.fromtimestamp(sorted((max(seen) for seen in times.values()), reverse=True)[needed - 1], UTC),
+            datetime.fromtimestamp(sorted(min(seen) for seen in times.values())[needed - 1], UTC),
+            f"the clock of {', '.join(key.name for key in times)}" if self.witnesses else "the operator's own clock",
         )
         if opened.latest > now + SKEW:
             raise DoesNotHoldError(f"The checkpoint is dated in the future: {show_time(opened.latest)}.")
         return opened
 
+    def _missing(self, times: Collection[VerifierKey]) -> list[str]:
+        if not self.witnesses:
+            return ["The checkpoint carries no time: neither a witness nor the operator dated it."]
+        silent = [key.name for key in self.witnesses if key not in times]
+        said = [f"The witness {name} has not cosigned this checkpoint." for name in silent]
+        return said if not self.quorum else [*said, f"{self.quorum} witnesses must have, and {len(times)} did."]
+
 
 def show_time(instant: datetime) -> str:
     """Write a time for a person, to the second."""
     return instant.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def show_length(length: timedelta) -> str:
+    """Write a length of time for a person, in its largest unit that fits."""
+    for unit, name in ((timedelta(days=1), "days"), (timedelta(hours=1), "hours"), (timedelta(minutes=1), "minutes")):
+        if length >= 2 * unit:
+            return f"{round(length / unit)} {name}"
+    return f"{round(length / timedelta(seconds=1))} seconds"

@@ -6,16 +6,18 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from heldtrue_verify.checkpoint import Roots
 from heldtrue_verify.fetch import Server, base_of
-from heldtrue_verify.page import PAGE_STEPS, PageCase
+from heldtrue_verify.page import PAGE_STEPS
 from heldtrue_verify.receipt import RECEIPT_STEPS, ReceiptCase
 from heldtrue_verify.state import Memory, default_directory
 from heldtrue_verify.tlog_proof import PROOF_STEPS, ProofCase
 from heldtrue_verify.verdicts import Report, UnusableError, Verdict, VerifyError, walk
+from heldtrue_verify.visit import PageCase
 from heldtrue_verify.webhook import WEBHOOK_STEPS, WebhookCase, parse_secret
 
 
@@ -53,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "page":
             command.add_argument("url", help="https://host[:port], with or without /trust")
             command.add_argument("--ca-file", type=Path, help="trust these certificate authorities instead")
+            command.add_argument("--since", type=_day, help="YYYY-MM-DD: what is proven must have held since then")
         else:
             command.add_argument("file", type=Path)
         if name == "webhook":
@@ -62,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
             continue
         command.add_argument("--pin", help="the log's verifier key, as text or @file; never take it from the server")
         command.add_argument("--witness", action="append", default=[], help="a witness's key that must have cosigned")
+        command.add_argument("--quorum", type=int, help="so many of the witnesses must have (all)")
         if name != "proof":
             command.add_argument("--state-dir", type=Path, help="what this machine remembers of logs")
     return parser
@@ -78,14 +82,19 @@ def _check(asked: argparse.Namespace) -> Report:
         ]
         at = now.timestamp() if asked.at is None else asked.at
         return walk(f"webhook {asked.file}", WEBHOOK_STEPS, WebhookCase(_read(asked.file), keys, at))
-    roots = Roots.parse(_vkey(asked.pin), [_vkey(w) for w in asked.witness]) if asked.pin else None
+    roots = Roots.parse(_vkey(asked.pin), [_vkey(w) for w in asked.witness], asked.quorum) if asked.pin else None
     if asked.command == "proof":
         return walk(f"proof {asked.file}", PROOF_STEPS, ProofCase(_read(asked.file), roots, now))
     memory = Memory(asked.state_dir or default_directory(), roots.log) if roots else None
     if asked.command == "receipt":
         return walk(f"receipt {asked.file}", RECEIPT_STEPS, ReceiptCase(_read(asked.file), roots, now, memory))
     with Server(base_of(asked.url), asked.ca_file) as server:
-        return walk(f"page {server.base}/trust", PAGE_STEPS, PageCase(server, roots, memory, now))
+        case = PageCase(server, roots, memory, now, asked.since)
+        return replace(walk(f"page {server.base}/trust", PAGE_STEPS, case), claims=case.lines())
+
+
+def _day(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
 
 
 def _vkey(text: str) -> str:

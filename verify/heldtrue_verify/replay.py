@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from enum import IntEnum
+from datetime import UTC, datetime, timedelta
 
 from heldtrue_verify.canonical import (
     JsonObject,
@@ -15,62 +14,22 @@ from heldtrue_verify.canonical import (
     object_in,
     parse_object,
     text_in,
-    texts_in,
 )
 from heldtrue_verify.checkpoint import SKEW, show_time
 from heldtrue_verify.data_integrity import created_of, method_of, verify_proof
+from heldtrue_verify.history import Terms
+from heldtrue_verify.papers import Paper
 from heldtrue_verify.receipt import KeyEntry, speaks_for
+from heldtrue_verify.schedule import Loosening, Schedule
+from heldtrue_verify.standing import Run, Standing, State, is_overdue, stand
 from heldtrue_verify.verdicts import DoesNotHoldError, MalformedError, VerifyError
 
-PATIENCE = timedelta(minutes=10)
-"""How long an announced run may take where no cadence says otherwise."""
 TENANT_ENTRY = re.compile(rb'\{"c":"[A-Za-z0-9+/]{43}=","kind":"tenant","v":1\}')
+NEVER = datetime.min.replace(tzinfo=UTC)
+BACKDATED = timedelta(minutes=10)
+"""How much earlier than the latest one before it an entry may be dated: runs side by side end in any order."""
+__all__ = ["Replay", "Run", "Standing", "State"]
 OUTCOMES = ("held", "broken", "error", "missing")
-
-
-class State(IntEnum):
-    """Where a claim stands, the better the higher; what has attacks in the log cannot retreat to a mere promise."""
-
-    FAILING = 0
-    STALE = 1
-    PROMISED = 2
-    ATTESTED = 3
-    PROVEN = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """What was promised to be attacked, how often, and how old the result may be."""
-
-    claim: str
-    sentence: str
-    rows: tuple[str, ...]
-    attacks: tuple[str, ...]
-    cadence: timedelta
-    max_age: timedelta
-    withdrawn: bool
-
-
-@dataclass(slots=True)
-class Run:
-    """One announced run of an attack, and its result once it is in the log."""
-
-    number: int
-    against: str
-    at: datetime
-    index: int | None = None
-    outcome: str = ""
-    source: str = ""
-    finished_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a claim stands by the log alone, and why."""
-
-    state: State
-    why: str
-    last_attacked: datetime | None = None
 
 
 @dataclass
@@ -86,7 +45,13 @@ class Replay:
     successor: bool = False
     """Whether this log begins where another ended: then the numbers go on, and what came before is not in it."""
     schedules: dict[str, Schedule] = field(default_factory=dict[str, Schedule])
+    terms: dict[str, list[Terms]] = field(default_factory=lambda: defaultdict[str, list[Terms]](list))
+    loosened: list[Loosening] = field(default_factory=list[Loosening])
+    papers: dict[str, Paper] = field(default_factory=dict[str, Paper])
+    """By claim, the document that the log names last."""
     runs: dict[str, list[Run]] = field(default_factory=lambda: defaultdict[str, list[Run]](list))
+    not_before: datetime | None = None
+    """The latest date of an entry so far: what comes later cannot be dated earlier."""
 
     def take(self, index: int, entry: bytes) -> None:
         """Take in the next entry."""
@@ -94,11 +59,19 @@ class Replay:
             return
         try:
             document = parse_object(entry)
-            takes = {"key": self._key, "schedule": self._schedule, "intent": self._intent, "evidence": self._evidence}
+            takes = {
+                "key": self._key,
+                "schedule": self._schedule,
+                "intent": self._intent,
+                "evidence": self._evidence,
+                "attestation": self._attestation,
+            }
             kind = text_in(document, "kind")
             if kind in takes:
                 takes[kind](index, document)
-            elif kind == "succession":
+            else:  # what it says is not judged here; when it was said bounds what comes later
+                self.advance(min((instant_in(document, n) for n in ("at", "minute") if n in document), default=NEVER))
+            if kind == "succession":
                 self.successor = index == 0
                 self.notes.append(f"Entry {index} says that this log succeeds another: {entry.decode()}")
         except VerifyError as error:
@@ -113,28 +86,38 @@ class Replay:
         elif key.event == "activated" and self.keys.setdefault(key.public, key) != key:
             raise DoesNotHoldError(f"the key {key.public} is activated a second time, with other dates.")
 
+    def _dated(self, what: str, at: datetime) -> None:
+        """Refuse an entry that is dated before others that were in the log already."""
+        if self.not_before is not None and at < self.not_before - BACKDATED:
+            self.problems.append(
+                f"{what[:1].upper()}{what[1:]} is dated {show_time(at)}, and what is before it in the log "
+                f"{show_time(self.not_before)}: it was backdated."
+            )
+        self.advance(at)
+
     def _schedule(self, index: int, entry: JsonObject) -> None:
-        claim = text_in(entry, "claim")
-        cadence, age = (timedelta(seconds=integer_in(entry, name)) for name in ("cadence_s", "max_age_s"))
-        new = Schedule(
-            claim,
-            text_in(entry, "sentence"),
-            tuple(texts_in(entry, "rows")),
-            tuple(texts_in(entry, "attacks")),
-            cadence,
-            age,
-            entry.get("withdrawn") is True,
-        )
+        new = Schedule.read(entry)
+        claim = new.claim
+        self._dated(f"the schedule of {claim}, entry {index},", new.at)
         old = self.schedules.get(claim)
-        if old and (set(old.attacks) - set(new.attacks) or new.max_age > old.max_age or new.withdrawn):
-            self.notes.append(f"Entry {index} loosened the claim {claim}: fewer attacks, a higher age, or withdrawn.")
+        if old and (how := new.looser_than(old)):
+            self.loosened.append(Loosening(claim, index, new.at, how))
+            self.notes.append(f"Entry {index} of {show_time(new.at)} loosened the claim {claim}: {how}.")
         self.schedules[claim] = new
+        self.terms[claim].append(Terms(new.at, new.max_age))
+
+    def _attestation(self, index: int, entry: JsonObject) -> None:
+        self.papers.pop(text_in(entry, "claim"), None)  # one that is refused leaves nothing in its place
+        paper = Paper.read(index, entry)
+        self._dated(f"the document of {paper.claim}, entry {index},", paper.at)
+        self.papers[paper.claim] = paper
 
     def _intent(self, _index: int, entry: JsonObject) -> None:
         attack, number, against = text_in(entry, "attack"), integer_in(entry, "number"), text_in(entry, "against")
         runs = self.runs[attack]
         expected = runs[-1].number + 1 if runs else number if self.successor else 1
         runs.append(Run(number, against, instant_in(entry, "at")))
+        self._dated(f"run {number} of the attack {attack}", runs[-1].at)
         if number != expected:
             runs.sort(key=lambda run: run.number)
             raise DoesNotHoldError(f"run {number} of the attack {attack} is announced where run {expected} is due.")
@@ -168,57 +151,45 @@ class Replay:
             raise DoesNotHoldError(f"{called} is signed by a key that the log declared compromised before.")
         if created > self.retired.get(public, created):
             raise DoesNotHoldError(f"{called} is signed after its key was retired.")
+        if finished != run.at:
+            self._dated(f"the result of {called}", finished)
         run.index, run.outcome, run.source, run.finished_at = index, outcome, source, finished
 
-    def check_times(self, at: datetime) -> list[str]:
-        """Name the runs that were announced and never completed, or are dated after the log's time *at*."""
-        wrong: list[str] = []
-        for attack, runs in self.runs.items():
-            for run in runs:
-                if run.index is None and self._overdue(attack, run, at):
-                    said = f"Run {run.number} of the attack {attack} was announced at {show_time(run.at)}"
-                    wrong.append(f"{said} and never completed: a missing completion is a failure.")
-                if max(run.at, run.finished_at or run.at) > at + SKEW:
-                    wrong.append(f"Run {run.number} of the attack {attack} is dated after the log's own time.")
-        return wrong
+    def incomplete(self, at: datetime) -> list[str]:
+        """Name the runs that were announced and never completed at the log's time *at*."""
+        return [
+            f"Run {run.number} of the attack {attack} was announced at {show_time(run.at)} "
+            "and never completed: a missing completion is a failure."
+            for attack, runs in self.runs.items()
+            for run in runs
+            if run.index is None and is_overdue(self.schedules, attack, run, at)
+        ]
 
-    def _overdue(self, attack: str, run: Run, at: datetime) -> bool:
-        cadences = [s.cadence for s in self.schedules.values() if attack in s.attacks]
-        return at - run.at > max(PATIENCE, min(cadences, default=PATIENCE))
+    def postdated(self, at: datetime, clock: str) -> list[str]:
+        """Name what is dated after *at*, when by *clock* it was in the log already."""
+        return [
+            f"Run {run.number} of the attack {attack} is dated after the log's own time: it says {show_time(latest)}, "
+            f"and was in the log by {show_time(at)}, by {clock}."
+            for attack, runs in self.runs.items()
+            for run in runs
+            if (latest := max(run.at, run.finished_at or run.at)) > at + SKEW
+        ] + [
+            f"The document of {paper.claim}, entry {paper.index}, is dated {paper.dated}, and was in the log by "
+            f"{show_time(at)}, by {clock}: it is postdated."
+            for paper in self.papers.values()
+            if paper.at > at + SKEW or paper.postdated(at)
+        ]
+
+    def advance(self, at: datetime) -> None:
+        """Take note that everything so far was in the log at *at*: nothing that follows can be dated before."""
+        self.not_before = max(at, self.not_before or at)
+
+    def check_times(self, at: datetime) -> list[str]:
+        """Name what was never completed, or is dated after the log's time *at*."""
+        return self.incomplete(at) + self.postdated(at, "the log's own clock")
 
     def standings(self, at: datetime) -> dict[str, Standing]:
         """Say where each scheduled claim stands at the log's time *at*."""
         return {
-            claim: self._stand(schedule, at) for claim, schedule in self.schedules.items() if not schedule.withdrawn
+            claim: stand(schedule, self, at) for claim, schedule in self.schedules.items() if not schedule.withdrawn
         }
-
-    def _stand(self, schedule: Schedule, at: datetime) -> Standing:
-        if not schedule.attacks:
-            return Standing(State.PROMISED, "no attack is scheduled")
-        worst = Standing(State.PROVEN, "every attack held in time")
-        ages: list[datetime] = []
-        for attack in schedule.attacks:
-            found = self._stand_attack(attack, schedule.max_age, at)
-            if found.last_attacked is not None:
-                ages.append(found.last_attacked)
-            if found.state < worst.state:
-                worst = found
-        return Standing(worst.state, worst.why, min(ages) if len(ages) == len(schedule.attacks) else None)
-
-    def _stand_attack(self, attack: str, max_age: timedelta, at: datetime) -> Standing:
-        """Judge the latest run against the control; an announced run that never completed counts as missing."""
-        runs = [r for r in self.runs[attack] if r.against == "control" and (r.outcome or self._overdue(attack, r, at))]
-        if not runs:
-            return Standing(State.STALE, f"the attack {attack} has never been run")
-        last = runs[-1]
-        called, when = f"run {last.number} of the attack {attack}", last.finished_at
-        if last.outcome != "held" or when is None:
-            since = f" at {show_time(when)}" if when else ""
-            return Standing(State.FAILING, f"{called} ended {last.outcome or 'missing'}{since}", when)
-        if at - when > max_age:
-            return Standing(State.STALE, f"{called} held, too long ago: {show_time(when)}", when)
-        if not any(
-            r.against != "control" and r.outcome == "broken" and r.source == last.source for r in self.runs[attack]
-        ):
-            return Standing(State.STALE, f"{called} held, but that attack was never seen to succeed", when)
-        return Standing(State.PROVEN, f"{called} held", when)

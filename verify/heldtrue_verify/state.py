@@ -11,6 +11,8 @@ from heldtrue_verify.canonical import canonicalize, parse_object
 from heldtrue_verify.note import VerifierKey
 from heldtrue_verify.verdicts import UnusableError
 
+MOST_ANCHORS = 1000
+
 
 def default_directory() -> Path:
     """Give `$XDG_STATE_HOME/heldtrue-verify`, by default below `~/.local/state`."""
@@ -33,6 +35,19 @@ class Memory:
     def remember(self, note: str) -> None:
         """Keep a verified checkpoint in place of the last one."""
         self._write("checkpoint", note.encode())
+
+    def anchors(self) -> list[tuple[int, str]]:
+        """Give what was seen before, as sizes and their checkpoints' times: what came later cannot be dated earlier."""
+        data = self._read("anchors.json")
+        found = parse_object(data).items() if data is not None else ()
+        return [(int(size), at) for size, at in found if size.isdigit() and isinstance(at, str)]
+
+    def add_anchor(self, size: int, at: str) -> None:
+        """Keep the latest time at which the log had *size* entries; of old ones, fewer and fewer."""
+        anchors = sorted({**dict(self.anchors()), size: at}.items())
+        if len(anchors) > MOST_ANCHORS:
+            anchors = [*anchors[: MOST_ANCHORS // 2 : 2], *anchors[MOST_ANCHORS // 2 :]]
+        self._write("anchors.json", canonicalize({str(size): at for size, at in anchors}))
 
     def keep_contradiction(self, earlier: str, later: str) -> Path:
         """Keep two signed checkpoints that contradict each other: they are evidence against the operator."""

@@ -93,12 +93,25 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimLine:
+    """Where one claim stands by the log alone, and since when."""
+
+    id: str
+    state: str
+    since: str
+    why: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The walk through all steps."""
 
     subject: str
     verdict: Verdict
     steps: tuple[Result, ...]
+    claims: tuple[ClaimLine, ...] = ()
+    """Where each claim of a page stands, by the log alone."""
 
     def to_json(self) -> dict[str, object]:
         """Give the report as plain data for `--json`."""
@@ -110,6 +123,10 @@ class Report:
                 {"step": s.number, "checks": s.title, "source": s.source, "outcome": s.outcome.value, "found": s.found}
                 for s in self.steps
             ],
+            "claims": [
+                {"id": c.id, "state": c.state, "since": c.since or None, "why": c.why, "sentence": c.sentence}
+                for c in self.claims
+            ],
         }
 
     def to_text(self) -> str:
@@ -119,6 +136,7 @@ class Report:
         for step in self.steps:
             lines.append(f"{marks[step.outcome]}Step {step.number}  {step.title}  [{step.source}]")
             lines.extend(f"            {sentence}" for sentence in step.found)
+        lines += [f"{c.state:<9} {f'since {c.since}' if c.since else '':<29} {c.id}: {c.sentence}" for c in self.claims]
         endings = {
             Verdict.HOLDS: "Everything holds.",
             Verdict.FAILS: "It does not hold.",

@@ -19,6 +19,7 @@ from heldtrue.app.doctor_mail import examine_mail
 from heldtrue.app.doctor_post import examine_post
 from heldtrue.app.doctor_scanning import examine_scanning
 from heldtrue.app.doctor_transforms import examine_transforms
+from heldtrue.app.doctor_witness import examine_witnesses
 from heldtrue.app.findings import Finding, Level
 from heldtrue.app.instance import DataDir, Identity
 from heldtrue.app.maintenance import settings_of
@@ -67,6 +68,7 @@ def examine(path: Path, config: Path | None) -> Iterator[Finding]:
     yield from _listening(data, settings)
     yield from examine_transforms(data, settings.transforms)
     yield from _certificate(data, settings)
+    yield from examine_witnesses(data, settings.witness)
 
 
 def _judge_settings(settings: Settings) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from heldtrue.capabilities.ledger.witness_routes import WitnessView
 from heldtrue.kernel.errors import HeldtrueError
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -75,6 +76,18 @@ class WorkerMetrics:
             registry=self._registry,
         )
 
+        self._behind = Gauge(
+            "heldtrue_witness_behind_entries",
+            "Entries under the newest checkpoint that a witness has not cosigned.",
+            ["witness"],
+            registry=self._registry,
+        )
+        self._age = Gauge(
+            "heldtrue_witness_age_seconds",
+            "Time since a witness's newest cosignature, by its own clock; over 300 it lags.",
+            ["witness"],
+            registry=self._registry,
+        )
         self._sandbox = Gauge(
             "heldtrue_sandbox_level",
             "1 for the level at which customers' code is isolated: full, older-kernel, landlock-seccomp, or off.",
@@ -86,6 +99,15 @@ class WorkerMetrics:
         """Say at which level customers' code is isolated."""
         self._sandbox.clear()
         self._sandbox.labels(level).set(1)
+
+    def witnesses(self, standings: Iterable[WitnessView]) -> None:
+        """Say how far the witnesses have come; one that never cosigned has no age."""
+        self._behind.clear()
+        self._age.clear()
+        for each in standings:
+            self._behind.labels(each.name).set(each.behind)
+            if each.age_s is not None:
+                self._age.labels(each.name).set(each.age_s)
 
     def write(self) -> None:
         """Write what there is; a reader sees the old text or the new one."""

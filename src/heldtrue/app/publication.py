@@ -10,6 +10,7 @@ from heldtrue.app.services import Services
 from heldtrue.app.settings import Settings
 from heldtrue.app.settings_company import company
 from heldtrue.app.settings_site import theme_of
+from heldtrue.app.settings_witness import witnesses
 from heldtrue.app.version import RELEASE
 from heldtrue.capabilities.deliveries.addresses import AllowList
 from heldtrue.claims import posture
@@ -87,6 +88,7 @@ def trust_services(parts: Services) -> TrustServices:
         paused=(home.data.run / PAUSE).exists,
         release=RELEASE,
         facts=facts(parts.database, home.clock),
+        witnesses=witnesses(home.settings.witness),
         log=home.data.log,
     )
 

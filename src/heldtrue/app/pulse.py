@@ -6,7 +6,7 @@ import mmap
 import struct
 import time
 
-PARTS = ("deliveries", "log", "claims", "sweeps", "flows", "post")
+PARTS = ("deliveries", "log", "claims", "sweeps", "flows", "post", "witnesses")
 _SLOT = struct.Struct("=dq")
 
 

@@ -25,6 +25,7 @@ from heldtrue.app.settings_posture import Posture
 from heldtrue.app.settings_scanning import Scan
 from heldtrue.app.settings_site import SiteSettings
 from heldtrue.app.settings_transforms import Transforms
+from heldtrue.app.settings_witness import WitnessSetting, witnesses
 from heldtrue.kernel.errors import SettingsError
 
 _SECRET_WORD = re.compile(r"pass(word|wd|phrase)?$|secret|token|credential$|private", re.IGNORECASE)
@@ -103,6 +104,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     company: CompanySettings = CompanySettings()
     disclosure: Disclosure = Disclosure()
     evidence: EvidenceSettings = EvidenceSettings()
+    witness: tuple[WitnessSetting, ...] = ()
+    """Who cosigns the log."""
     posture: Posture = Posture()
     site: SiteSettings = SiteSettings()
 
@@ -121,6 +124,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
             _check_secret_uri("database", self.database)
         if self.edge.valkey is not None:
             _check_secret_uri("edge.valkey", self.edge.valkey)
+        witnesses(self.witness)
         for network in (*self.destinations.allow, *self.metrics_from):
             _check_network(network)
 

@@ -19,6 +19,7 @@ from heldtrue.app.settings_company import company
 from heldtrue.app.settings_leaks import reporters
 from heldtrue.app.settings_mail import mail_domain
 from heldtrue.app.settings_scanning import scanner
+from heldtrue.app.settings_witness import witnesses
 from heldtrue.app.web import Asgi
 from heldtrue.capabilities.access.leaks import routes as leak_routes
 from heldtrue.capabilities.access.minting import SessionServices
@@ -42,6 +43,7 @@ from heldtrue.capabilities.intake.routes import routes as intake_routes
 from heldtrue.capabilities.keystore.routes import routes as keystore_routes
 from heldtrue.capabilities.ledger import actions as ledger
 from heldtrue.capabilities.ledger.routes import routes as ledger_routes
+from heldtrue.capabilities.ledger.witness_routes import routes as witness_routes
 from heldtrue.capabilities.mail.routes import MailRoutes
 from heldtrue.capabilities.mail.routes import routes as mail_routes
 from heldtrue.capabilities.outputs.routes import routes as output_routes
@@ -133,7 +135,8 @@ def table(parts: Services) -> list[Route]:
         *document_pages(room_services(parts), pages(parts)),
         *portal_routes(settings.portal.embed_origins),
         *ledger_routes(parts.ground.home.data.log),
-        *keystore_routes(parts.database, parts.ground.home.clock),
+        *witness_routes(parts.database, parts.ground.home.clock, witnesses(settings.witness)),
+        *keystore_routes(parts.database, parts.ground.home.clock, witnesses(settings.witness)),
         *upstream_routes(parts.ground.home.platform),
         *probe_routes(ProbeServices(signers=parts.signers, origin=parts.ground.home.identity.origin)),
         *register_routes(KINDS),

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 import uvloop
 
-from heldtrue.app import flows, sweeps
+from heldtrue.app import flows, sweeps, witnesses
 from heldtrue.app.boot import Ground
 from heldtrue.app.health import REFUSED
 from heldtrue.app.metrics import WorkerMetrics
@@ -61,6 +61,8 @@ async def _work(parts: Services, attack: Attack | None, ready: Ready) -> None:
             running["flows"] = group.create_task(flows.run(parts, made, standing, stop))
         if (man := postman(parts)) is not None:
             running["post"] = group.create_task(man.run(stop))
+        if home.settings.witness:
+            running["witnesses"] = group.create_task(witnesses.run(parts, log, stop))
         if attack is not None:
             running["claims"] = group.create_task(attack(parts, stop))
         group.create_task(_beat(parts, log, running, standing, stop))
@@ -121,6 +123,7 @@ async def _beat(
     """Leave a sign of life for each part that runs, and the counters, until *stop* is set."""
     home = parts.ground.home
     metrics = WorkerMetrics(home.data.run / "worker.prom")
+    watched = witnesses.watched(parts)
     while not stop.is_set():
         for part, task in running.items():
             if not task.done():
@@ -128,6 +131,7 @@ async def _beat(
                 parts.ground.pulse.beat(part, REFUSED if refused else 0)
                 metrics.rounds.labels(part).inc()
         metrics.sandbox(standing.level)
+        metrics.witnesses(await asyncio.to_thread(witnesses.standings, parts, watched) if watched else [])
         metrics.clock_behind.set(home.clock.behind().total_seconds())
         try:
             metrics.write()

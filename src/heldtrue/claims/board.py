@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -99,7 +99,12 @@ class Board:
     def verdicts(self, claims: Iterable[Claim], now: datetime) -> tuple[Verdict, ...]:
         """Return where *claims* stand at *now*."""
         memory = self.memory
-        return tuple(judge(claim, memory.records[claim.id], now, memory.said_of(claim)) for claim in claims)
+        return tuple(
+            replace(
+                judge(claim, memory.records[claim.id], now, memory.said_of(claim)), loosened=memory.loosened_of(claim)
+            )
+            for claim in claims
+        )
 
     def runs(self, tx: SystemTx, indices: Iterable[int], head: HeadRow) -> list[Run]:
         """Return the runs whose evidence is at these entries, the newest first."""

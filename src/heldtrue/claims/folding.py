@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, cast
 
 import msgspec
@@ -13,6 +14,7 @@ from heldtrue.claims import documents
 from heldtrue.claims.catalogue import Catalogue
 from heldtrue.claims.model import Against, Claim, Run
 from heldtrue.claims.record import Record
+from heldtrue.claims.terms import Loosening, Terms, looser, terms_of
 
 KEPT_ANNOTATIONS = 50
 """Of one attack; older ones stay in the log."""
@@ -33,6 +35,10 @@ class Memory:
         """By claim, what the log says of its document."""
         self.notes: dict[str, list[Annotation]] = {}
         """By attack, what was said of its runs."""
+        self.schedules: dict[str, Terms] = {}
+        """By claim, what the log says is checked how often."""
+        self.loosened: dict[str, list[Loosening]] = {}
+        """By claim, when that became less."""
         self.problems: list[str] = []
         self.touched: set[str] = {claim.id for claim in catalogue.claims}
         """Claims of which something new is known."""
@@ -56,6 +62,10 @@ class Memory:
         said = [note for name in claim.attacks for note in self.notes.get(name, ())]
         return tuple(sorted(said, key=lambda note: note.index))
 
+    def loosened_of(self, claim: Claim) -> tuple[Loosening, ...]:
+        """Return when a claim began to ask for less than before, oldest first."""
+        return tuple(self.loosened.get(claim.id, ()))
+
     def take(self, generation: int, index: int, entry: bytes) -> None:
         """Take in the next entry in clear."""
         if generation != self.generation:
@@ -66,6 +76,8 @@ class Memory:
             self._evidence(document, index)
         elif kind == "intent":
             self._intent(document)
+        elif kind == "schedule":
+            self._schedule(document, index)
         elif kind == "attestation":
             self.papers[document["claim"]] = document_of(document)
             self.touched.add(document["claim"])
@@ -90,6 +102,7 @@ class Memory:
     def restore(self, other: Memory) -> None:
         """Go on from what *other* remembers."""
         self.records, self.papers, self.notes = other.records, other.papers, other.notes
+        self.schedules, self.loosened = other.schedules, other.loosened
         self.generation, self.successor, self.problems = other.generation, other.successor, other.problems
         self._index()
 
@@ -102,6 +115,17 @@ class Memory:
             if run.outcome == "held":
                 return
         self.fold(run)
+
+    def _schedule(self, document: dict[str, Any], index: int) -> None:
+        """Judge what follows by the terms that the log has; note where they ask for less."""
+        claim, terms, at = document["claim"], terms_of(document), documents.parse_stamp(document["at"])
+        old = self.schedules.get(claim)
+        if old is not None and (how := looser(old, terms)):
+            self.loosened.setdefault(claim, []).append(Loosening(index=index, at=at, how=how))
+        self.schedules[claim] = terms
+        for record in self.records.get(claim, {}).values():
+            record.retune(timedelta(seconds=terms.max_age_s), at)
+        self.touched.add(claim)
 
     def _intent(self, document: dict[str, Any]) -> None:
         against, at = Against(document["against"]), documents.parse_stamp(document["at"])

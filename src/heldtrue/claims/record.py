@@ -86,6 +86,19 @@ class Record:
     """Runs that have no result yet, by number."""
     gap: int | None = None
     """The first number that the log leaves out."""
+    terms_from: datetime | None = None
+    """Since when `max_age` is as it is, by the log."""
+    lapsed: bool = False
+    """Whether a check was overdue when the terms changed, and none has come since."""
+
+    def retune(self, max_age: timedelta, at: datetime) -> None:
+        """Judge by another age from *at* on; what was overdue by the old one stays on record."""
+        limit = self.overdue_since(at)
+        if limit is not None and max_age != self.max_age:
+            self._remember(Episode(State.STALE, self.attack, limit, at, None, "not attacked in time"))
+            self.lapsed = True
+        if max_age != self.max_age or self.terms_from is None:
+            self.max_age, self.terms_from = max_age, at
 
     def announce(self, number: int, against: Against, at: datetime, *, successor: bool = False) -> None:
         """Take in an announcement."""
@@ -107,7 +120,8 @@ class Record:
                 for old in list(self.seen_broken)[:-KEPT_SOURCES]:
                     del self.seen_broken[old]
             return
-        overdue = self._close_overdue(run)
+        overdue = self._close_overdue(run) or self.lapsed
+        self.lapsed = False
         held = run.outcome is Outcome.HELD
         self.days.note(run.finished_at, good=held)
         if held:
@@ -131,6 +145,7 @@ class Record:
         if self.latest is None:
             return None
         limit = self.latest.finished_at + self.max_age
+        limit = limit if self.terms_from is None else max(limit, self.terms_from)
         return limit if now > limit else None
 
     def unanswered(self, now: datetime) -> tuple[int, datetime] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from array import array
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -23,10 +23,11 @@ from heldtrue.claims.model import Against, Episode, Run, State
 from heldtrue.claims.reading import Reader
 from heldtrue.claims.record import Days, Record
 from heldtrue.claims.store import HeadRow, Position
+from heldtrue.claims.terms import Loosening, Terms
 from heldtrue.db.tx import SystemTx
 from heldtrue.kernel.ids import Entropy, LeafId
 
-VERSION = 1
+VERSION = 2
 
 
 class _Record(msgspec.Struct, array_like=True):
@@ -46,6 +47,9 @@ class _Record(msgspec.Struct, array_like=True):
     last_number: int
     announced: list[tuple[int, Against, datetime]]
     gap: int | None
+    max_age: timedelta
+    terms_from: datetime | None
+    lapsed: bool
 
 
 class _Content(msgspec.Struct, array_like=True):
@@ -58,6 +62,8 @@ class _Content(msgspec.Struct, array_like=True):
     papers: dict[str, Document | None]
     notes: dict[str, list[Annotation]]
     problems: list[str]
+    schedules: dict[str, Terms]
+    loosened: dict[str, list[Loosening]]
 
 
 class Restored(Memory):
@@ -94,6 +100,8 @@ def content_of(memory: Memory, generation: int, size: int) -> bytes:
         papers=dict(sorted(memory.papers.items())),
         notes=dict(sorted(memory.notes.items())),
         problems=memory.problems,
+        schedules=dict(sorted(memory.schedules.items())),
+        loosened=dict(sorted(memory.loosened.items())),
     )
     return msgspec.msgpack.encode(content)
 
@@ -154,6 +162,9 @@ def _pack(claim: str, record: Record) -> _Record:
         last_number=record.last_number,
         announced=[(number, *rest) for number, rest in record.announced.items()],
         gap=record.gap,
+        max_age=record.max_age,
+        terms_from=record.terms_from,
+        lapsed=record.lapsed,
     )
 
 
@@ -172,7 +183,9 @@ def _unpack(catalogue: Catalogue, found: _Content) -> Restored:
         ]
         record.episode_count, record.recent = one.episode_count, array("q", one.recent)
         record.last_number, record.gap = one.last_number, one.gap
+        record.max_age, record.terms_from, record.lapsed = one.max_age, one.terms_from, one.lapsed
         record.announced = {number: (against, at) for number, against, at in one.announced}
+    memory.schedules, memory.loosened = found.schedules, found.loosened
     memory.papers, memory.notes, memory.problems = found.papers, found.notes, found.problems
     memory.generation, memory.successor, memory.size = found.generation, found.successor, found.size
     return memory

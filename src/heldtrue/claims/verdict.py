@@ -15,6 +15,7 @@ from heldtrue.attack import Outcome
 from heldtrue.capabilities.attestations.model import in_force
 from heldtrue.claims.model import Annotation, Claim, Episode, Run, State
 from heldtrue.claims.record import FAILED, NOTHING, Record, ordinal
+from heldtrue.claims.terms import Loosening
 
 _OVERDUE = ord("s")
 _RANK = {NOTHING: 0, ord("h"): 1, _OVERDUE: 2, FAILED: 3}
@@ -59,6 +60,8 @@ class Verdict:
     """How many there were, beyond those that are listed."""
     annotations: tuple[Annotation, ...] = ()
     """What the operator said of them, oldest first."""
+    loosened: tuple[Loosening, ...] = ()
+    """When it began to ask for less than before, oldest first."""
     history: str
     """One letter a day, oldest first: `.` nothing, `h` held, `f` failed at least once, `s` overdue."""
 

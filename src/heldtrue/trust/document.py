@@ -10,6 +10,7 @@ from datetime import datetime
 import msgspec
 
 from heldtrue.attack import Attack
+from heldtrue.capabilities.ledger.witness_routes import WitnessView
 from heldtrue.claims.board import Standing
 from heldtrue.claims.catalogue import Catalogue
 from heldtrue.claims.documents import stamp
@@ -81,6 +82,14 @@ class DocumentView(msgspec.Struct, kw_only=True):
     sha256: str
 
 
+class LoosenedView(msgspec.Struct, kw_only=True):
+    """A moment since which the claim asks for less than before."""
+
+    entry: int
+    at: str
+    how: str
+
+
 class Pointer(msgspec.Struct, kw_only=True):
     """The entry of the log that a state rests on."""
 
@@ -115,6 +124,9 @@ class ClaimView(msgspec.Struct, kw_only=True):
     failures: list[FailureView]
     failure_count: int
     """How many there were; the newest are listed, and the others stay in the log."""
+    """The newest."""
+    loosened: list[LoosenedView]
+    """When fewer attacks, a lower cadence or a greater age were put in place."""
     history: str
     page: str
     own: bool
@@ -167,6 +179,8 @@ class TrustDocument(msgspec.Struct, kw_only=True):
     at: str
     paused: bool
     checkpoint: CheckpointView | None
+    witnesses: list[WitnessView]
+    """Who else has seen the log, and how much of it."""
     tally: dict[str, int]
     groups: list[GroupView]
     claims: list[ClaimView]
@@ -225,7 +239,13 @@ def whole(standing: Standing) -> Window:
 
 
 def build(
-    catalogue: Catalogue, standing: Standing, publisher: Publisher, *, paused: bool, window: Window | None = None
+    catalogue: Catalogue,
+    standing: Standing,
+    publisher: Publisher,
+    *,
+    paused: bool,
+    window: Window | None = None,
+    witnesses: Sequence[WitnessView] = (),
 ) -> TrustDocument:
     """Return the trust document of one moment: of all claims, or of one *window* on them."""
     views = [claim_view(verdict, publisher.attacks) for verdict in standing.verdicts]
@@ -247,6 +267,7 @@ def build(
             note=head.note,
         ),
         tally={str(state): window.tally[state] for state in State},
+        witnesses=list(witnesses),
         groups=[
             GroupView(
                 name=group.name,
@@ -320,6 +341,7 @@ def claim_view(verdict: Verdict, attacks: Mapping[str, Attack]) -> ClaimView:
         document=_document_view(claim),
         failures=[_failure_view(episode, verdict) for episode in verdict.failures],
         failure_count=verdict.failure_count,
+        loosened=[LoosenedView(entry=each.index, at=stamp(each.at), how=each.how) for each in verdict.loosened],
         history=verdict.history,
         page=f"/trust/claims/{claim.id}",
         own=claim.own,

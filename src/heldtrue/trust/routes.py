@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,12 @@ from typing import Any
 import msgspec
 
 from heldtrue.capabilities.ledger import proofs
+from heldtrue.capabilities.ledger.checkpoint import Checkpoint
+from heldtrue.capabilities.ledger.note import Note
+from heldtrue.capabilities.ledger.tiles import TileDirectory
+from heldtrue.capabilities.ledger.witness import Witness
+from heldtrue.capabilities.ledger.witness_routes import WitnessView
+from heldtrue.capabilities.ledger.witness_routes import views as witness_views
 from heldtrue.claims import store
 from heldtrue.claims.board import Board, Standing
 from heldtrue.claims.catalogue import ROWS, Catalogue
@@ -19,7 +25,7 @@ from heldtrue.claims.overview import screen
 from heldtrue.claims.store import HeadRow
 from heldtrue.claims.tally import Choice
 from heldtrue.claims.verdict import AttackStanding, Verdict
-from heldtrue.db.tx import Database
+from heldtrue.db.tx import Database, SystemTx
 from heldtrue.http.exchange import Page
 from heldtrue.http.route import CacheClass, Realm, Route
 from heldtrue.kernel.clock import Clock
@@ -88,6 +94,8 @@ class TrustServices:
     """The running version."""
     facts: Facts = no_facts
     """What the registers say, for the page of questions."""
+    witnesses: tuple[Witness, ...] = ()
+    """Who cosigns the log."""
     log: Path | None = None
     """Directory of the published log, against which everything that is shown is compared."""
 
@@ -122,10 +130,11 @@ class Look:
         now = services.clock.now()
         with self._lock:
             with services.database.system() as tx:
-                head = self.board.read(tx)
+                head, seen_by = self._read(tx, now)
             (verdict,) = self.board.verdicts([self.board.memory.claim(claim)], now)
         standing = Standing(now, (verdict,), head, self.board.problems)
-        return build(services.catalogue, standing, services.publisher, paused=services.paused()), verdict
+        paused = services.paused()
+        return build(services.catalogue, standing, services.publisher, paused=paused, witnesses=seen_by), verdict
 
     def standing(self) -> Standing:
         """Return where every claim stands."""
@@ -138,10 +147,11 @@ class Look:
         services, now = self._services, self._services.clock.now()
         with self._lock:
             with services.database.system() as tx:
-                head = self.board.read(tx)
+                head, seen_by = self._read(tx, now)
             known = [self.board.memory.claim(claim) for claim in services.catalogue.claims if not claim.own]
             standing = Standing(now, self.board.verdicts(known, now), head, self.board.problems)
-        document = build(services.catalogue, standing, services.publisher, paused=services.paused())
+        paused = services.paused()
+        document = build(services.catalogue, standing, services.publisher, paused=paused, witnesses=seen_by)
         return document, by_row(document)
 
     def runs(self, attack: AttackStanding, head: HeadRow | None) -> list[RunView]:
@@ -159,7 +169,7 @@ class Look:
     def _document(self, ask: Ask, now: datetime) -> TrustDocument:
         services, board = self._services, self.board
         with services.database.system() as tx:
-            head = board.read(tx)
+            head, seen_by = self._read(tx, now)
         seen = screen(board, head, now, Choice(size=1))
         found = self._finder.find(ask, board.tallies.states())
         claims = [board.memory.claim(claim) for claim in found.claims]
@@ -173,7 +183,22 @@ class Look:
             troubled=seen.troubled.verdicts,
         )
         standing = Standing(now, board.verdicts(claims, now), head, board.problems)
-        return build(services.catalogue, standing, services.publisher, paused=services.paused(), window=window)
+        return build(services.catalogue, standing, services.publisher, paused=services.paused(), window=window, witnesses=seen_by)
+
+    def _published(self, head: HeadRow | None) -> HeadRow | None:
+        """Return the checkpoint as it is published now, with its newest time and its witnesses' signatures."""
+        text = TileDirectory(self._services.log).checkpoint() if self._services.log else None
+        if head is None or text is None:
+            return head
+        found = Checkpoint.parse(Note.parse(text).text)
+        same = (found.origin, found.size, found.root) == (head.origin, head.size, head.root)
+        return replace(head, note=text) if same else head
+
+    def _read(self, tx: SystemTx, now: datetime) -> tuple[HeadRow | None, list[WitnessView]]:
+        """Return the checkpoint that everything rests on, as it is published, and what its witnesses are at."""
+        services = self._services
+        seen = witness_views(tx, services.witnesses, now).witnesses if services.witnesses else []
+        return self._published(self.board.read(tx)), seen
 
 
 def routes(services: TrustServices, pages: Pages) -> list[Route]:

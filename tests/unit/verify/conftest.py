@@ -123,6 +123,7 @@ def verify(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pyte
                 words.append(str(file))
             else:
                 words.append(str(argument))
+        capsys.readouterr()  # what others printed before
         status = main([*words, "--json"])
         report = json.loads(capsys.readouterr().out)
         again = main(words)

@@ -73,7 +73,7 @@ def path(m: int, leaves: Sequence[bytes]) -> list[bytes]:
     return [*path(m, leaves[:k]), mth(leaves[k:])] if m < k else [*path(m - k, leaves[k:]), mth(leaves[:k])]
 
 
-@dataclass
+@dataclass(eq=False)
 class Signer:
     """A named Ed25519 key."""
 
@@ -128,6 +128,10 @@ class Operator:
         self.entries: list[bytes] = []
         self.numbers: dict[str, int] = {}
         self.page_claims: list[dict[str, Any]] = []
+        self.cosigned: dict[Signer, str] = {}
+        """What `/log/witnesses/…` shows of each."""
+        self.latest = self.now - DAY
+        """The latest date in the log: a schedule is dated by it unless told otherwise."""
 
     # -- the log
     def log(self, entry: dict[str, Any] | bytes) -> int:
@@ -229,9 +233,11 @@ class Operator:
             "attacks": list(attacks),
             "cadence_s": 3600,
             "max_age_s": 7200,
-            "at": when(self.now - DAY),
+            "at": when(max(self.latest, self.now - DAY)),
             **changes,
         }
+        if any(each["id"] == claim for each in self.page_claims):
+            return self.log(entry)
         self.page_claims.append(
             {
                 "id": claim,
@@ -244,6 +250,7 @@ class Operator:
 
     def intend(self, attack: str, at: datetime, against: str = "control", number: int | None = None) -> int:
         self.numbers[attack] = number or self.numbers.get(attack, 0) + 1
+        self.latest = max(self.latest, at)
         entry = {"v": 1, "kind": "intent", "attack": attack, "number": self.numbers[attack], "against": against}
         return self.log({**entry, "place": "observe", "at": when(at)})
 
@@ -279,6 +286,11 @@ class Operator:
         return self.run(attack, self.now - 20 * HOUR, "broken", "broken-control")
 
     # -- the page
+    def admit(self, claim: str, attack: str, at: datetime, kind: str = "failing") -> None:
+        """Let the page list a failure."""
+        listed = next(each for each in self.page_claims if each["id"] == claim).setdefault("failures", [])
+        listed.insert(0, {"kind": kind, "attack": attack, "started_at": when(at)})
+
     def page(self, **how: Any) -> dict[str, bytes]:
         """Every file that the instance serves."""
         note = self.checkpoint(**how)
@@ -287,6 +299,13 @@ class Operator:
         )
         document = {"claims": self.page_claims, "checkpoint": {"note": note}}
         files = {f"/log/{name}": data for name, data in self.tiles().items()}
+        for entry in self.entries:
+            if b'"kind":"evidence"' in entry:
+                run = json.loads(entry)
+                path = f"/trust/evidence/{run['attack']}/{run['number']}.json"
+                files[path] = json.dumps({"document": run, "proof": "-"}).encode()
+        for signer, note_of in self.cosigned.items():
+            files[f"/log/witnesses/{signer.key_id(4).hex()}"] = note_of.encode()
         return {
             **files,
             "/trust.json": json.dumps(document).encode(),
@@ -309,9 +328,12 @@ def honest(now: datetime | None = None) -> Operator:
     operator.schedule("isolation", ["cross-tenant", "forgotten-tenant"])
     operator.schedule("kms", [])
     operator.log_others(300)
-    for attack in ("tls-floor", "cross-tenant", "forgotten-tenant"):
+    attacks = ("tls-floor", "cross-tenant", "forgotten-tenant")
+    for attack in attacks:
         operator.calibrate(attack)
+    for attack in attacks:
         operator.run(attack, operator.now - 2 * HOUR)
+    for attack in attacks:
         index = operator.run(attack, operator.now - HOUR)
         for claim in operator.page_claims:
             if attack == "tls-floor" and claim["id"] == "tls":

@@ -51,6 +51,18 @@ def checkpoint(session: Session) -> None:
         session.out.bytes(text)
 
 
+@command(log, "witnesses")
+def witnesses(session: Session) -> None:
+    """Show who cosigns the log, and how far each has come; exit 1 where one lags."""
+    found = session.public().get("/log/witnesses")
+    columns = ["name", "size", "behind", "cosigned_at", "age_s", "late", "trouble"]
+    session.out.rows(
+        found["witnesses"], columns, empty="Nobody cosigns this log: name a witness in the settings, as [[witness]]."
+    )
+    if any(each["late"] for each in found["witnesses"]):
+        raise typer.Exit(1)
+
+
 @command(log, "show")
 def show(
     session: Session,

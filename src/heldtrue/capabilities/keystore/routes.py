@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -11,6 +12,7 @@ from heldtrue.capabilities.keystore.model import Purpose, StoredKey, accepts
 from heldtrue.capabilities.ledger import generations
 from heldtrue.capabilities.ledger.model import instant
 from heldtrue.capabilities.ledger.note import ED25519, VerifierKey
+from heldtrue.capabilities.ledger.witness import Witness
 from heldtrue.crypto.jws import encode_part
 from heldtrue.crypto.signing import multikey
 from heldtrue.db.tx import Database, SystemTx, TenantTx
@@ -55,6 +57,7 @@ class PublishedKeys(msgspec.Struct, frozen=True, kw_only=True):
     receipt_keys: list[PublishedKey]
     evidence_keys: list[PublishedKey]
     witnesses: list[str]
+    """Verifier keys of who cosigns the log; a reader pins those that he trusts, taken from the witnesses themselves."""
     former_logs: list[PublishedLog]
 
 
@@ -75,7 +78,7 @@ class JwkSet(msgspec.Struct, frozen=True, kw_only=True):
     keys: list[Jwk]
 
 
-def published(tx: TenantTx | SystemTx) -> PublishedKeys:
+def published(tx: TenantTx | SystemTx, watched: Sequence[Witness] = ()) -> PublishedKeys:
     """Return everything that this instance publishes of its keys."""
     *former, current = generations.every(tx)
     return PublishedKeys(
@@ -83,7 +86,7 @@ def published(tx: TenantTx | SystemTx) -> PublishedKeys:
         log_key=vkey(current),
         receipt_keys=[_shown(key) for key in store.all_of(tx, Purpose.RECEIPT)],
         evidence_keys=[_shown(key) for key in store.all_of(tx, Purpose.EVIDENCE)],
-        witnesses=[],
+        witnesses=[each.vkey for each in watched],
         former_logs=[
             PublishedLog(
                 origin=each.origin,
@@ -115,12 +118,12 @@ def jwks(tx: TenantTx | SystemTx, now: datetime) -> JwkSet:
     )
 
 
-def routes(database: Database, clock: Clock) -> list[Route]:
+def routes(database: Database, clock: Clock, watched: Sequence[Witness] = ()) -> list[Route]:
     """Return the routes of the published keys."""
 
     def show_keys() -> PublishedKeys:
         with database.system() as tx:
-            return published(tx)
+            return published(tx, watched)
 
     def show_jwks() -> JwkSet:
         with database.system() as tx:

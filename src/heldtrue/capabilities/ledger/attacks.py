@@ -27,6 +27,7 @@ APPEND_ONLY = (
     "log_origins",
     "log_entries",
     "log_checkpoints",
+    "log_cosignatures",
     "attack_runs",
     "attack_results",
     "claim_schedules",

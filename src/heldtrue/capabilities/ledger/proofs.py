@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heldtrue.capabilities.ledger import store, tree
+from heldtrue.capabilities.ledger import cosignatures, store, tree
 from heldtrue.capabilities.ledger.proof import LogProof
 from heldtrue.db.tx import SystemTx, TenantTx
 from heldtrue.kernel.errors import UnavailableError
@@ -17,6 +17,8 @@ class NotYetLoggedError(UnavailableError):
 
 def proof_of(tx: TenantTx | SystemTx, leaf: LeafId, extra: bytes | None) -> str:
     """Return the tlog-proof of *leaf* against the first checkpoint that covers it, which so dates it.
+
+    Where witnesses cosigned a checkpoint soon after, it is that one, with their signatures.
 
     *extra* is the salt of an organisation's entry, None for an entry in clear. Raise `NotYetLoggedError` until the
     sequencer has passed.
@@ -44,7 +46,7 @@ def generation_of(tx: TenantTx | SystemTx, leaf: LeafId) -> int:
 
 def _covered(tx: TenantTx | SystemTx, leaf: LeafId) -> tuple[store.Place, store.CheckpointRow]:
     place = store.place(tx, leaf)
-    covering = place and store.first_covering(tx, place.generation, place.index)
+    covering = place and cosignatures.covering(tx, place.generation, place.index)
     if place is None or covering is None:
         raise NotYetLoggedError
     return place, covering

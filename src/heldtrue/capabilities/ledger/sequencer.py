@@ -15,6 +15,7 @@ Each step reads what it needs from the database, under the log's lock, and so do
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,13 +23,14 @@ from uuid import UUID
 
 import structlog
 
-from heldtrue.capabilities.ledger import checkpoint, store, tree
+from heldtrue.capabilities.ledger import checkpoint, cosignatures, store, tree
 from heldtrue.capabilities.ledger.checkpoint import Checkpoint, SignedCheckpoint
 from heldtrue.capabilities.ledger.generations import completed_tiles
 from heldtrue.capabilities.ledger.recovery import MARKER, Judge, RollbackRefusedError, judge_resumption
 from heldtrue.capabilities.ledger.store import CheckpointRow, Origin
 from heldtrue.capabilities.ledger.tiles import HEIGHT, WIDTH, Tile, TileDirectory, bundle, grown
 from heldtrue.capabilities.ledger.tree import Frontier
+from heldtrue.capabilities.ledger.witness import own
 from heldtrue.crypto.signing import SigningKey
 from heldtrue.db.tx import Database, SystemTx
 from heldtrue.kernel.clock import Clock
@@ -67,10 +69,18 @@ class Sequencer:
         self._tiled: tuple[int, int] | None = None
         self._shown: datetime | None = None
         self._settled = False
+        self._cosigned = threading.Event()
+
+    def cosigned(self) -> None:
+        """Let the next step publish the cosignatures that were kept; from any thread."""
+        self._cosigned.set()
 
     def step(self) -> int:
         """Do all four steps once; return how many entries got their index. Does nothing where nothing is to be done."""
         try:
+            if self._cosigned.is_set():
+                self._cosigned.clear()  # first, so that what is kept from here on is published by the step after
+                self._settled = False
             count = self.assign()
             if count or not self._settled or self._stale():
                 self._settled = False
@@ -171,7 +181,8 @@ class Sequencer:
     def publish(self) -> str | None:
         """Make the newest signed checkpoint the public one, byte for byte; give one that has aged a new time.
 
-        Return the text, or None while nothing was ever signed.
+        The cosignatures that are there follow the log's own signatures; none is waited for. Return the text, or None
+        while nothing was ever signed.
         """
         with self._database.system() as tx:
             origin, shown = self._admit(tx)
@@ -179,14 +190,19 @@ class Sequencer:
             if not newest:
                 return None
             row, now = newest[0], self._clock.now()
+            lines = cosignatures.newest_lines(tx, origin.generation, row.size)
             if shown is None or shown.checkpoint.size < row.size:
-                shown = self._show(origin, row.note)
+                shown = self._show(origin, cosignatures.dressed(row.note, lines))
             elif shown.checkpoint != Checkpoint(origin.origin, row.size, row.root):
                 raise RollbackRefusedError(
                     f"a checkpoint of {origin.origin} was published that the database never held"
                 )
             elif shown.time is None or now - shown.time >= FRESH:
-                shown = self._show(origin, checkpoint.sign(shown.checkpoint, self._signer, now))
+                shown = self._show(
+                    origin, cosignatures.dressed(checkpoint.sign(shown.checkpoint, self._signer, now), lines)
+                )
+            elif (text := cosignatures.dressed(own(shown), lines)) != str(shown):
+                shown = self._show(origin, text)
         self._shown = shown.time
         return str(shown)
 
