@@ -81,8 +81,11 @@ class Relay:
             self.answer, self.busy, self._in = bytes(self._in), False, bytearray()
 
     def _too_long(self) -> bool:
-        size = struct.unpack_from(">I", self._in)[0] if len(self._in) >= 4 else 0
-        return size > self._longest or len(self._in) > 4 + self._longest
+        """Return whether more is announced than may come, or more came than was announced."""
+        if len(self._in) < 4:
+            return False
+        (size,) = struct.unpack_from(">I", self._in)
+        return size > self._longest or len(self._in) > 4 + size
 
     def _give_up(self) -> None:
         self._hang_up()
