@@ -171,6 +171,19 @@ def test_an_older_run_resolves_nothing(whole: Whole, pipeline: Pipeline) -> None
     assert len(findings(whole)) == 3
 
 
+def test_a_finding_that_came_back_is_due_from_its_return(whole: Whole, pipeline: Pipeline) -> None:
+    assert pipeline.push(Kind.SARIF, dated(SARIF, whole)).status == 201
+    whole.house.clock.at += timedelta(hours=2)
+    assert pipeline.push(Kind.SARIF, clean(whole)).json()["resolved"] == 3
+    whole.house.clock.at += timedelta(days=10)
+    back = whole.house.clock.at
+    for _ in range(2):
+        assert pipeline.push(Kind.SARIF, dated(SARIF, whole)).status == 201
+        whole.house.clock.at += timedelta(hours=2)
+    due = {one["severity"]: datetime.fromisoformat(one["due_at"]) for one in findings(whole)}
+    assert round((due["critical"] - back) / timedelta(days=1)) == 7
+
+
 def test_a_crashed_run_and_another_tool_resolve_nothing(whole: Whole, pipeline: Pipeline) -> None:
     assert pipeline.push(Kind.SARIF, dated(SARIF, whole)).status == 201
     crashed = clean(whole)

@@ -41,6 +41,8 @@ payload.send          admin publishable sender
 post.manage           operator
 probe.record          operator
 receipt.read          admin reader
+register.read         operator
+register.write        operator
 report.read           operator
 report.write          operator
 register.read         operator

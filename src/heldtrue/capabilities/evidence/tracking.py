@@ -135,8 +135,9 @@ def _opened(
 ) -> FindingRow:  # fmt: skip
     again = before is not None and before.state == "resolved"
     id_ = FindingId.new(op.now, op.entropy).value if before is None else before.finding_id
-    began = op.now if before is None or again else before.first_seen
-    due = policy.due_days.due(one.severity, began)
+    due = policy.due_days.due(one.severity, op.now)
+    if before is not None and not again:
+        due = before.due_at if one.severity == before.severity else min(before.due_at, due)
     detail = json.dumps({"title": one.title, "place": one.place}).encode()
     row = FindingRow(
         finding_id=id_, fingerprint=one.fingerprint(kind), source=kind, rule=one.rule, severity=one.severity,
