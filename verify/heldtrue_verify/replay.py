@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from heldtrue_verify.canonical import (
     JsonObject,
@@ -25,7 +25,6 @@ from heldtrue_verify.standing import Run, Standing, State, is_overdue, stand
 from heldtrue_verify.verdicts import DoesNotHoldError, MalformedError, VerifyError
 
 TENANT_ENTRY = re.compile(rb'\{"c":"[A-Za-z0-9+/]{43}=","kind":"tenant","v":1\}')
-NEVER = datetime.min.replace(tzinfo=UTC)
 BACKDATED = timedelta(minutes=10)
 """How much earlier than the latest one before it an entry may be dated: runs side by side end in any order."""
 __all__ = ["Replay", "Run", "Standing", "State"]
@@ -70,7 +69,9 @@ class Replay:
             if kind in takes:
                 takes[kind](index, document)
             else:  # what it says is not judged here; when it was said bounds what comes later
-                self.advance(min((instant_in(document, n) for n in ("at", "minute") if n in document), default=NEVER))
+                for name in ("at", "minute"):
+                    if name in document:
+                        self.advance(instant_in(document, name))
             if kind == "succession":
                 self.successor = index == 0
                 self.notes.append(f"Entry {index} says that this log succeeds another: {entry.decode()}")
