@@ -158,6 +158,8 @@ class TrustDocument(msgspec.Struct, kw_only=True):
     tally: dict[str, int]
     groups: list[GroupView]
     claims: list[ClaimView]
+    problems: list[str]
+    """What the instance's own tables have otherwise than the log, in sentences; what was published counts."""
 
     def of(self, group: GroupView) -> list[ClaimView]:
         """Return the claims under a heading."""
@@ -205,6 +207,7 @@ def build(catalogue: Catalogue, standing: Standing, publisher: Publisher, *, pau
             for group in catalogue.groups
         ],
         claims=views,
+        problems=list(standing.problems),
     )
 
 
