@@ -1,8 +1,8 @@
 """What one look at the trust page costs, by how many claims there are and how long they have been attacked.
 
-Runs are logged as the engine logs them: two entries a run in a real log, with its tiles, in a real PostgreSQL. A claim is
-attacked once a week; `RUNS_PER_WEEK=` for more. The reference is the reading of the whole log, which is what a page would
-cost that remembered nothing.
+Runs are logged as the engine logs them: two entries a run in a real log, with its tiles, in a real PostgreSQL. A claim
+is attacked once a week; `RUNS_PER_WEEK=` for more, `WEEKS=` and `CLAIMS=` for other sizes. The reference is the reading
+of the whole log, which is what a page would cost that remembered nothing.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from heldtrue.trust.render import Pages
 from heldtrue.trust.site import Site
 
 WEEK = timedelta(days=7)
-WEEKS = (1, 4, 26, 104)
+WEEKS = tuple(int(text) for text in os.environ.get("WEEKS", "1,4,26,104").split(","))
 CLAIMS = tuple(int(text) for text in os.environ.get("CLAIMS", "10,100,1000,10000").split(","))
 RUNS_PER_WEEK = int(os.environ.get("RUNS_PER_WEEK", "1"))
 SHOWN = (10, 20, 50, 100, 200)

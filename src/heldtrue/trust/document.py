@@ -200,6 +200,8 @@ class TrustDocument(msgspec.Struct, kw_only=True):
     """The first failing claims, then the first overdue ones."""
     problems: list[str] = []
     """What the database has otherwise than it was published; what was published counts."""
+    problems: list[str]
+    """What the instance's own tables have otherwise than the log, in sentences; what was published counts."""
 
     def of(self, group: GroupView) -> list[ClaimView]:
         """Return the claims under a heading."""

@@ -202,3 +202,11 @@ def test_dates_and_numbers() -> None:
     assert words.count(1204332) == "1\N{NARROW NO-BREAK SPACE}204\N{NARROW NO-BREAK SPACE}332"
     assert words.tell({"routes": 41, "public_routes": 3}) == "41 routes, 3 public routes"
     assert words.every(3600) == "every hour"
+
+
+def test_what_differs_from_the_published_log_stands_on_the_page() -> None:
+    standing = Standing(NOON, a_board().judge(NOON), HEAD, ("Entry 7 of the log was changed in the database.",))
+    document = build(CATALOGUE, standing, PUBLISHER, paused=False)
+    assert document.problems == ["Entry 7 of the log was changed in the database."]
+    assert b"Entry 7 of the log was changed in the database." in pages.trust_page(PAGES, document)
+    assert b"differ from what was published" not in pages.trust_page(PAGES, a_document())
