@@ -32,6 +32,8 @@ payload.send          admin publishable sender
 post.manage           operator
 probe.record          operator
 receipt.read          admin reader
+register.read         operator
+register.write        operator
 self.read             admin operator reader sender
 session.mint          admin
 session.revoke        admin
@@ -40,6 +42,8 @@ terms.read            admin reader
 transform.read        admin reader
 transform.write       admin
 upstream.key.manage   operator
+vendor.choose         admin
+vendor.read           admin reader
 """
 
 
