@@ -134,8 +134,9 @@ def write_new(path: Path, content: bytes) -> None:
 
 def _strong(one: dict[str, Any], at_least: float) -> bool:
     proposal = one["proposal"]
-    sound = proposal is not None and proposal["answer"] in {"yes", "no", "text"} and proposal["changed"] is None
-    return bool(sound and proposal["score"] >= at_least)
+    if proposal is None or proposal["changed"] is not None:
+        return False
+    return proposal["answer"] in {"yes", "no", "text"} and proposal["score"] >= at_least
 
 
 def _show(session: Session, found: dict[str, Any], *, open_only: bool = False) -> None:
