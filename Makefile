@@ -7,7 +7,7 @@ UP_ARGS ?= --demo
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 
-.PHONY: help up demo test-deps test check audit sbom format bench bench-edge bench-intake bench-deliveries bench-sandbox bench-mail claims docs lighthouse lock clean matrix fuzz drill soak chaos
+.PHONY: help up demo test-deps test check audit sbom format bench bench-edge bench-intake bench-deliveries bench-sandbox bench-mail bench-claims claims docs lighthouse lock clean matrix fuzz drill soak chaos
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -67,6 +67,9 @@ bench-sandbox: .venv/.dev test-deps ## Measure isolated executions beside bubble
 
 bench-mail: .venv/.dev ## Measure mail in, sealed and synced, beside a bare aiosmtpd (about a minute).
 	@$(PY) -m bench mail
+
+bench-claims: .venv/.dev ## Measure the overview beside the history behind it: 10 to 10,000 claims, a week to two years (about five minutes).
+	@$(PY) -m bench claims
 
 claims: .venv/.run ## Count the claims by state: of the running instance, or of a fresh one.
 	@.venv/bin/heldtrue claims count --data-dir $(DATA_DIR)

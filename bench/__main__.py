@@ -19,6 +19,7 @@ NAMES = (
     "decision",
     "edge",
     "flood",
+    "claims",
 )
 
 if __name__ == "__main__":

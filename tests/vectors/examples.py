@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
-from tests.vectors import chunked, message_examples, session_examples
+from tests.vectors import chunked, claim_examples, message_examples, session_examples
 
 from heldtrue.capabilities.edge import identity
 from heldtrue.capabilities.edge.model import Caller
@@ -512,6 +512,7 @@ def problem_statuses() -> str:
 
 
 EXAMPLES: dict[str, Callable[[], str]] = {
+    **claim_examples.EXAMPLES,
     "canonical-in": lambda: JSON_IN,
     "canonical-out": canonical_out,
     "canonical-digest": canonical_digest,

@@ -89,7 +89,9 @@ def join(shipped: Known, more: Iterable[tuple[str, Own]]) -> Known:
         _check(known, name, own)
         claims = tuple(replace(claim, own=True) for claim in own.claims)
         known = Known(
-            catalogue=Catalogue((*known.catalogue.groups, own.group), (*known.catalogue.claims, *claims)),
+            catalogue=Catalogue(
+                (*known.catalogue.groups, replace(own.group, own=True)), (*known.catalogue.claims, *claims)
+            ),
             attacks=MappingProxyType({**known.attacks, **{attack.name: attack for attack in own.attacks}}),
             controls=MappingProxyType({**known.controls, **{control.name: control for control in own.controls}}),
         )

@@ -70,7 +70,8 @@ def recompute(log: Path, catalogue: Catalogue, *, pin: str | None = None, size: 
         last = _published(directory)
         if last is None:
             continue
-        for index, entry in _entries(TileDirectory(directory), last):
+        _require_root(TileDirectory(directory), last)
+        for index, entry in enumerate(_entries(TileDirectory(directory), last)):
             if not entry.startswith(TENANT) and (directory != log or size is None or index < size):
                 memory.take(generation, index, entry)
             count += 1
@@ -126,16 +127,18 @@ def _require_signature(log: Path, pin: str) -> None:
         raise LogDamagedError(f"the published checkpoint does not hold under the pinned key: {error}") from error
 
 
-def _entries(files: TileDirectory, signed: Checkpoint) -> Iterator[tuple[int, bytes]]:
-    """Yield every entry; raise at the end where they do not hash to the signed root."""
+def _require_root(files: TileDirectory, signed: Checkpoint) -> None:
+    """Raise unless the published entries hash to the signed root; nothing is folded before that."""
     frontier = Frontier()
-    for bundle in range(-(-signed.size // WIDTH)):
-        try:
-            entries = unbundle(files.read(Tile(-1, bundle, width_at(-1, bundle, signed.size))))
-        except HeldtrueError as error:
-            raise LogDamagedError(f"the log's bundle {bundle} cannot be read") from error
-        for entry in entries:
-            yield frontier.size, entry
-            frontier.append(leaf_hash(entry))
+    for entry in _entries(files, signed):
+        frontier.append(leaf_hash(entry))
     if frontier.size != signed.size or frontier.root() != signed.root:
         raise LogDamagedError("the published entries do not hash to the signed root")
+
+
+def _entries(files: TileDirectory, signed: Checkpoint) -> Iterator[bytes]:
+    for bundle in range(-(-signed.size // WIDTH)):
+        try:
+            yield from unbundle(files.read(Tile(-1, bundle, width_at(-1, bundle, signed.size))))
+        except HeldtrueError as error:
+            raise LogDamagedError(f"the log's bundle {bundle} cannot be read") from error

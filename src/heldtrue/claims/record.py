@@ -143,7 +143,7 @@ class Record:
 
     def turns(self, now: datetime) -> datetime | None:
         """Return when this record says something else without anything new, None for never."""
-        moments = [at + max(PATIENCE, self.cadence) for against, at in self.announced.values()]
+        moments = [at + max(PATIENCE, self.cadence) for _, at in self.announced.values()]
         if self.latest is not None:
             moments.append(self.latest.finished_at + self.max_age)
         return min((moment for moment in moments if moment >= now), default=None)

@@ -17,7 +17,7 @@ from heldtrue.claims import broken
 from heldtrue.claims.broken.permit import PREFIX, Broken, permit
 from heldtrue.claims.catalogue import Catalogue
 from heldtrue.claims.laboratory import guarded
-from heldtrue.claims.own import Extension, Known, join, opened
+from heldtrue.claims.own import Extension, Known, Own, join, opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,13 @@ class NoArena:
 
 def rehearse(extension: Extension) -> dict[str, Rehearsed]:
     """Return what comes of each attack; raise `OwnClaimsError` or `CatalogueError` where the claims are unsound."""
+    return rehearse_all(opened(extension))
+
+
+def rehearse_all(own: Own) -> dict[str, Rehearsed]:
+    """Return the same of what a package or a posture file adds."""
     nothing = Known(catalogue=Catalogue((), ()), attacks=MappingProxyType({}), controls=broken.CONTROLS)
-    known = join(nothing, [("the package", opened(extension))])
+    known = join(nothing, [("the package", own)])
     return {name: _rehearse(attack, known.controls[attack.breaks]) for name, attack in known.attacks.items()}
 
 

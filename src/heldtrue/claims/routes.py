@@ -32,7 +32,7 @@ class NoSuchClaimError(NotFoundError):
 
 
 class ProvenByAttackError(ConflictError):
-    """This claim is attacked by a machine, and no document stands in for that; file it where nothing can be attacked."""
+    """This claim is attacked by a machine, and no document stands in for that; file it where nothing is attacked."""
 
     code = "proven-by-attack"
 
@@ -136,7 +136,7 @@ def list_attestations(op: SystemOperation, asked: PageQuery) -> Listing[Entry]:
 
 def list_annotations(op: SystemOperation, asked: PageQuery) -> Listing[Entry]:
     """List what was said of failures, the newest first."""
-    rows = actions.annotations(op, asked.after(), asked.limit + 1)
+    rows = actions.notes(op, asked.after(), asked.limit + 1)
     return listing(rows, asked, _entry, lambda row: row.leaf_id)
 
 
@@ -150,7 +150,15 @@ def _entry(row: actions.EntryRow) -> Entry:
 
 
 def _route(
-    at: str, action: Any, summary: str, needs: Permission, audits: str, *, takes: type, gives: Any, creates: bool = False
+    at: str,
+    action: Any,
+    summary: str,
+    needs: Permission,
+    audits: str,
+    *,
+    takes: type,
+    gives: Any,
+    creates: bool = False,
 ) -> Route:
     return Route(
         at=at, action=action, summary=summary, takes=takes, gives=gives, needs=needs, audits=audits,

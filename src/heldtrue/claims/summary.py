@@ -166,7 +166,10 @@ def _unpack(catalogue: Catalogue, found: _Content) -> Restored:
         record.held_count, record.control_count = one.held_count, one.control_count
         record.held_since, record.held_in_a_row = one.held_since, one.held_in_a_row
         record.days = Days(one.first_day, bytearray(one.days))
-        record.episodes = [Episode(kind, one.attack, *rest) for kind, *rest in one.episodes]
+        record.episodes = [
+            Episode(kind, one.attack, began, ended, number, reason)
+            for kind, began, ended, number, reason in one.episodes
+        ]
         record.episode_count, record.recent = one.episode_count, array("q", one.recent)
         record.last_number, record.gap = one.last_number, one.gap
         record.announced = {number: (against, at) for number, against, at in one.announced}

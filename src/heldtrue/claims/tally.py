@@ -1,7 +1,7 @@
-"""How many claims stand where, kept up as time passes and entries come: a look costs what has changed.
+"""How many claims stand where, kept up as time passes and entries come.
 
-A claim's state changes by an entry of the log or at a moment that is known beforehand: when a result grows too old, when
-a document begins or expires, when an announced run is overdue. Those moments wait in a heap.
+A look costs what has changed. A claim's state changes by an entry of the log, or at a moment that is known beforehand:
+when a result grows too old, a document begins or expires, an announced run is overdue. Those moments wait in a heap.
 """
 
 from __future__ import annotations

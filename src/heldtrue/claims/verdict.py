@@ -7,7 +7,7 @@ control.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
@@ -17,7 +17,7 @@ from heldtrue.claims.model import Annotation, Claim, Episode, Run, State
 from heldtrue.claims.record import FAILED, NOTHING, Record, ordinal
 
 _OVERDUE = ord("s")
-_RANK = {0: -1, NOTHING: 0, ord("h"): 1, _OVERDUE: 2, FAILED: 3}
+_RANK = {NOTHING: 0, ord("h"): 1, _OVERDUE: 2, FAILED: 3}
 SLOTS = 120
 """Days of history that a verdict carries, the present day last."""
 
@@ -104,7 +104,7 @@ def judge(
         last_attacked=min(attacked) if attacked and len(attacked) == len(mine) else None,
         attacks=tuple(_standing(record) for record in mine),
         failures=failures,
-        history=history(mine, now),
+        history=history(mine, failures, now),
         failure_count=sum(record.episode_count for record in mine)
         + len(failures)
         - sum(len(record.episodes) for record in mine),
@@ -218,17 +218,16 @@ def _failures(mine: list[Record], now: datetime) -> tuple[Episode, ...]:
     return tuple(sorted(found, key=lambda episode: (episode.ended_at is None, episode.started_at), reverse=True))
 
 
-def history(mine: list[Record], now: datetime) -> str:
+def history(mine: list[Record], failures: Iterable[Episode], now: datetime) -> str:
     """Return one letter for each of the last `SLOTS` days, the worst of all attacks on that day."""
     today = ordinal(now)
-    letters = bytearray(SLOTS)
-    for record in mine:
-        window = record.days.window(today, SLOTS)
-        letters = bytearray(max(a, b, key=_RANK.__getitem__) for a, b in zip(letters, window, strict=True))
-    for episode in _failures(mine, now):
+    letters, *others = [record.days.window(today, SLOTS) for record in mine] or [bytearray(b"." * SLOTS)]
+    for window in others:
+        letters = bytearray(max(pair, key=_RANK.__getitem__) for pair in zip(letters, window, strict=True))
+    for episode in failures:
         first = max(ordinal(episode.started_at), today - SLOTS + 1)
         letter = FAILED if episode.kind is State.FAILING else _OVERDUE
         for day in range(first, min(ordinal(episode.ended_at or now), today) + 1):
             at = day - today + SLOTS - 1
             letters[at] = max(letters[at], letter, key=_RANK.__getitem__)
-    return letters.replace(b"\0", b".").decode()
+    return letters.decode()

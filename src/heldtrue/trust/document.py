@@ -14,6 +14,7 @@ from heldtrue.claims.board import Standing
 from heldtrue.claims.catalogue import Catalogue
 from heldtrue.claims.documents import stamp
 from heldtrue.claims.model import Annotation, Claim, Episode, Run, State
+from heldtrue.claims.overview import Overview
 from heldtrue.claims.verdict import AttackStanding, Verdict
 
 VERSION = 1
@@ -252,7 +253,7 @@ def build(
                 about=group.about,
                 anchor=anchor(group.name),
                 claims=[view.id for view in views if view.group == group.name],
-                own=any(claim.own for claim in catalogue.claims if claim.group == group.name),
+                own=group.own,
             )
             for group in catalogue.groups
         ],
@@ -279,6 +280,12 @@ def _trouble_view(verdict: Verdict) -> TroubleView:
         reason=verdict.reason,
         page=f"/trust/claims/{claim.id}",
     )
+
+
+def build_screen(catalogue: Catalogue, seen: Overview, publisher: Publisher, *, paused: bool) -> TrustDocument:
+    """Return the trust document of one screen: the counts are of all claims, the claims those that are shown."""
+    document = build(catalogue, seen.standing, publisher, paused=paused)
+    return msgspec.structs.replace(document, tally={str(state): count for state, count in seen.tally.items()})
 
 
 def anchor(name: str) -> str:

@@ -167,7 +167,7 @@ def routes(look: Look, pages: Pages, release: str) -> list[Route]:
         twin("/trust/frameworks.json", lambda: build(look(), origin), "The same as JSON", FrameworksDocument),
         twin("/trust/promised.json", lambda: promised(look(), origin), "What is only promised, and why",
              PromisedDocument),
-        _oscal("component-definition", lambda: made(oscal.component_definition), "Claims as OSCAL component definition"),
+        _oscal("component-definition", lambda: made(oscal.component_definition), "Claims as an OSCAL component"),
         _oscal("assessment-results", lambda: made(oscal.assessment_results), "Results as OSCAL assessment results"),
     ]  # fmt: skip
 

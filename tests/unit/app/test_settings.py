@@ -10,6 +10,7 @@ from heldtrue.app import settings
 from heldtrue.app.secret_uri import resolve_secret
 from heldtrue.app.settings import Settings, load, parse_listen
 from heldtrue.app.settings_company import CompanySettings, company
+from heldtrue.app.settings_site import SiteSettings
 from heldtrue.kernel.errors import SettingsError
 
 
@@ -138,9 +139,13 @@ def test_every_setting_is_in_the_operators_guide() -> None:
     names = [*Settings.__struct_fields__]
     for section in (
         settings.Limits, settings.Destinations, settings.Objects, settings.Leaks, settings.Mail, settings.Portal,
-        settings.Scan, settings.Transforms,
+        settings.Posture, settings.Scan, settings.Transforms,
     ):  # fmt: skip
         names += [f"{section.__name__.lower()}.{name}" for name in section.__struct_fields__]
     names += [f"company.{name}" for name in CompanySettings.__struct_fields__]
-    sections = {"company", "limits", "destinations", "objects", "edge", "leaks", "mail", "portal", "scan", "transforms"}
+    names += [f"site.{name}" for name in SiteSettings.__struct_fields__]
+    sections = {
+        "company", "limits", "destinations", "objects", "edge", "leaks", "mail", "portal", "posture", "site", "scan",
+        "transforms",
+    }  # fmt: skip
     assert {name for name in names if f"`{name}`" not in guide} == sections

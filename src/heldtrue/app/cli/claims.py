@@ -81,7 +81,7 @@ def calibrate(
     attack: Annotated[list[str] | None, typer.Argument(help="Attacks; by default all.", show_default=False)] = None,
 ) -> None:
     """Run attacks against their deliberately broken controls, in scratch; exit 1 when one sees nothing."""
-    _run(session, attack or list(_known(session).attacks), "broken-control", "broken")
+    _run(session, attack or _attacks(session), "broken-control", "broken")
 
 
 @command(claims, "count")
@@ -113,7 +113,11 @@ def frameworks(
     if framework is not None and framework not in {known["id"] for known in found}:
         raise NotFoundError(f"there is no framework {framework!r}", advice="Write soc2, iso27001, gdpr, asvs or caiq.")
     lines = [
-        {"control": control["control"], "state": control["state"], "claims": [claim["id"] for claim in control["claims"]]}
+        {
+            "control": control["control"],
+            "state": control["state"],
+            "claims": [claim["id"] for claim in control["claims"]],
+        }
         for known in found
         if framework in {None, known["id"]}
         for control in known["controls"]
@@ -171,7 +175,9 @@ def annotate(
     session: Session,
     attack: Annotated[str, typer.Argument(help="The attack's name.")],
     text: Annotated[str, typer.Argument(help="What there is to say: the cause, and what was done.")],
-    number: Annotated[int | None, typer.Option("--run", help="The run that did not hold; else an overdue check.")] = None,
+    number: Annotated[
+        int | None, typer.Option("--run", help="The run that did not hold; else an overdue check.")
+    ] = None,
 ) -> None:
     """Say something of a failure: it is shown beside it, for good, and changes no state."""
     asked = {"attack": attack, "text": text, "number": number}
@@ -179,13 +185,18 @@ def annotate(
 
 
 @command(claims, "recompute")
-def recompute(session: Session) -> None:
+def recompute(
+    session: Session,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Settings, if not those in the data directory.")
+    ] = None,
+) -> None:
     """Derive every state from the published log alone and compare it with the page; exit 1 when they differ."""
     shown = _document(session)
     size = None if shown["checkpoint"] is None else shown["checkpoint"]["size"]
     pin = session.data.pin.read_text().strip() if session.data.pin.exists() else None
     with session.out.progress.status("Reading the log"):
-        derived = derive.recompute(session.data.log, _known(session).catalogue, pin=pin, size=size)
+        derived = derive.recompute(session.data.log, _known(session, config).catalogue, pin=pin, size=size)
     found = derive.differences(derived, shown)
     lines = [{"claim": f.claim, "what": f.what, "shown": f.shown, "log": f.log} for f in found]
     session.out.rows(
@@ -201,10 +212,12 @@ def new(
     name: Annotated[str, typer.Argument(help="Of the package: a to z, 0 to 9 and _.")],
     into: Annotated[Path, typer.Option("--into", help="The directory to make it in.")] = Path(),
 ) -> None:
-    """Write a package with a claim of your own, its attack, a broken control and a test that fails until it is built."""
+    """Write a package with a claim of your own, its attack, a broken control and a test that still fails."""
     made = stub.write(name, into)
     session.out.record({"package": str(into / name), "files": [str(path.relative_to(into / name)) for path in made]})
-    session.out.say("Its test fails until you have written the attack; docs/guides/own-claims.md says how it goes green.")
+    session.out.say(
+        "Its test fails until you have written the attack; docs/guides/own-claims.md says how it goes green."
+    )
 
 
 @command(claims, "pause")
@@ -222,7 +235,7 @@ def resume(session: Session) -> None:
 
 
 def _run(session: Session, names: list[str], against: str, expected: str) -> None:
-    attacks = _known(session).attacks
+    attacks = _attacks(session)
     for name in names:
         if name not in attacks:
             raise NotFoundError(f"there is no attack {name!r}", advice="`heldtrue claims index` names them.")
@@ -270,6 +283,11 @@ def fresh(of: Known) -> list[State]:
     return [verdict.state for verdict in Board(of.catalogue).judge(datetime.now(UTC))]
 
 
-def _known(session: Session) -> Known:
+def _attacks(session: Session) -> list[str]:
+    """Return the attacks of the running instance, its own among them."""
+    return list(dict.fromkeys(a["name"] for claim in _document(session)["claims"] for a in claim["attacks"]))
+
+
+def _known(session: Session, config: Path | None = None) -> Known:
     """Return what is promised and attacked: by this machine's settings, or as it ships."""
-    return known(settings_of(session.data, None) if session.data.places.exists() else Settings())
+    return known(settings_of(session.data, config) if session.data.places.exists() else Settings())

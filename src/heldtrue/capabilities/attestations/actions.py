@@ -13,7 +13,7 @@ from heldtrue.kernel.errors import NotFoundError
 from heldtrue.kernel.ids import LeafId
 from heldtrue.op import SystemOperation
 
-__all__ = ["EntryRow", "NotAttestedError", "annotate", "annotations", "attest", "attestations", "recorded", "withdraw"]
+__all__ = ["EntryRow", "NotAttestedError", "annotate", "attest", "attestations", "notes", "recorded", "withdraw"]
 
 
 class NotAttestedError(NotFoundError):
@@ -58,9 +58,9 @@ def attestations(op: SystemOperation, after: UUID | None, limit: int) -> list[En
     return store.attestations(op.tx, after, limit)
 
 
-def annotations(op: SystemOperation, after: UUID | None, limit: int) -> list[EntryRow]:
+def notes(op: SystemOperation, after: UUID | None, limit: int) -> list[EntryRow]:
     """Return what was said of failures, the newest first."""
-    return store.annotations(op.tx, after, limit)
+    return store.notes(op.tx, after, limit)
 
 
 def recorded(op: SystemOperation, leaf: LeafId) -> EntryRow:

@@ -60,7 +60,7 @@ def insert_annotation(tx: SystemTx, attack: str, leaf: LeafId, document: Mapping
     )
 
 
-def annotations(tx: SystemTx, after: UUID | None, limit: int) -> list[EntryRow]:
+def notes(tx: SystemTx, after: UUID | None, limit: int) -> list[EntryRow]:
     """Return annotations older than *after*, the newest first."""
     return tx.many(
         EntryRow,

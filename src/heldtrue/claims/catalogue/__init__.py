@@ -82,6 +82,8 @@ class Group:
 
     name: str
     about: str
+    own: bool = False
+    """The operator's own, beside those that ship."""
 
 
 @dataclass(frozen=True, slots=True)

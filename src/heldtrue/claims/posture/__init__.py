@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -70,7 +70,7 @@ def load(file: Path, allow: AllowList, ca_file: Path | None = None) -> Own:
 def parse(text: str, called: str, way: Way) -> Own:
     """Return what a posture file with this *text* declares."""
     try:
-        found = msgspec.convert(cast("dict[str, Any]", tomllib.loads(text)), _File)
+        found = msgspec.convert(tomllib.loads(text), _File)
         claims = [_claim(found.group, raw) for raw in found.claim]
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise OwnClaimsError(f"{called}: {error}", advice="See docs/guides/own-claims.md.") from error

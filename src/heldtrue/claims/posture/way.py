@@ -7,7 +7,7 @@ import socket
 import ssl
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -32,7 +32,7 @@ class Answer:
 class Way:
     """Where checks may look, and whom they trust there."""
 
-    allow: AllowList = AllowList()
+    allow: AllowList = field(default_factory=AllowList)
     ca_file: Path | None = None
     """Authorities beside the system's."""
 
