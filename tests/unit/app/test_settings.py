@@ -145,7 +145,7 @@ def test_every_setting_is_in_the_operators_guide() -> None:
     names += [f"company.{name}" for name in CompanySettings.__struct_fields__]
     names += [f"site.{name}" for name in SiteSettings.__struct_fields__]
     sections = {
-        "company", "limits", "destinations", "objects", "edge", "leaks", "mail", "portal", "posture", "site", "scan",
-        "transforms",
+        "company", "limits", "destinations", "objects", "edge", "leaks", "mail", "portal", "post", "posture", "site",
+        "scan", "transforms",
     }  # fmt: skip
     assert {name for name in names if f"`{name}`" not in guide} == sections
