@@ -18,7 +18,7 @@ from heldtrue.trust.render import ASSETS
 pytestmark = pytest.mark.browser
 __all__ = ["browser"]
 SCORED = ("/trust?q=keys",)
-"""Lighthouse asks what axe asks; every page goes through axe in `test_pages`, and this one, which has every piece, through both."""
+"""Every page goes through axe in `test_pages`; this one, which has every piece, through Lighthouse too."""
 ALLOWED = {"heldtrue.css": 12_000, "page": 32_000}
 """Bytes as they travel, compressed."""
 

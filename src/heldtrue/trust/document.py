@@ -17,9 +17,9 @@ from heldtrue.claims.documents import stamp
 from heldtrue.claims.model import Annotation, Claim, Episode, Run, State
 from heldtrue.claims.overview import Overview
 from heldtrue.claims.verdict import AttackStanding, Verdict
+from heldtrue.trust.window import Window, whole
 
 VERSION = 1
-TROUBLE = (State.FAILING, State.STALE)
 
 
 class RunView(msgspec.Struct, kw_only=True):
@@ -216,28 +216,6 @@ class Publisher:
     place: str
     """`live`, or `scratch` for an instance made for a test."""
     attacks: Mapping[str, Attack]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """What a page of a trust document is a page of."""
-
-    total: int
-    page: int
-    pages: int
-    next: str | None
-    asked: Mapping[str, str]
-    tally: Mapping[State, int]
-    """Of all claims."""
-    troubled: Sequence[Verdict]
-
-
-def whole(standing: Standing) -> Window:
-    """Return the window that shows everything that stands."""
-    count = len(standing.verdicts)
-    tally = {state: sum(verdict.state is state for verdict in standing.verdicts) for state in State}
-    worst = [verdict for state in TROUBLE for verdict in standing.verdicts if verdict.state is state]
-    return Window(total=count, page=1, pages=1, next=None, asked={}, tally=tally, troubled=worst)
 
 
 def build(

@@ -35,11 +35,12 @@ from heldtrue.trust import frameworks, questions, verify
 from heldtrue.trust import pages as views
 from heldtrue.trust.asking import Ask, Finder
 from heldtrue.trust.changes import routes as changes_routes
-from heldtrue.trust.document import ClaimView, Publisher, RunView, TrustDocument, Window, build, run_view
+from heldtrue.trust.document import ClaimView, Publisher, RunView, TrustDocument, build, run_view
 from heldtrue.trust.facts import Facts, no_facts
 from heldtrue.trust.following import Follower
 from heldtrue.trust.render import Pages
 from heldtrue.trust.serving import HTML, page, shown, twin
+from heldtrue.trust.window import Window
 
 FRESH = timedelta(seconds=1)
 """How long one look at the results serves everybody who asks."""

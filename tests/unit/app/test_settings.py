@@ -10,6 +10,7 @@ from heldtrue.app import settings
 from heldtrue.app.secret_uri import resolve_secret
 from heldtrue.app.settings import Settings, load, parse_listen
 from heldtrue.app.settings_company import CompanySettings, company
+from heldtrue.app.settings_site import SiteSettings
 from heldtrue.kernel.errors import SettingsError
 
 
@@ -144,4 +145,9 @@ def test_every_setting_is_in_the_operators_guide() -> None:
     names += [f"company.{name}" for name in CompanySettings.__struct_fields__]
     sections = {"company", "limits", "destinations", "objects", "edge", "leaks", "mail", "portal", "posture", "scan"}
     sections |= {"transforms"}
+    names += [f"site.{name}" for name in SiteSettings.__struct_fields__]
+    sections = {
+        "company", "limits", "destinations", "objects", "edge", "leaks", "mail", "portal", "post", "posture", "site",
+        "scan", "transforms",
+    }  # fmt: skip
     assert {name for name in names if f"`{name}`" not in guide} == sections

@@ -174,7 +174,8 @@ def test_every_row_is_in_the_index_and_every_claim_has_an_anchor() -> None:
 
 def test_assets_are_there_and_small() -> None:
     assert set(ASSETS) == {
-        "heldtrue.css", "mark.svg", "fonts/newsreader.woff2", "fonts/inter.woff2", "fonts/jetbrains-mono.woff2",
+        "heldtrue.css", "mark.svg", "checks.mjs", "verify.mjs", "fonts/newsreader.woff2", "fonts/inter.woff2",
+        "fonts/jetbrains-mono.woff2",
     }  # fmt: skip
     fonts = [content for name, (content, _) in ASSETS.items() if name.startswith("fonts/")]
     assert all(font.startswith(b"wOF2") for font in fonts)

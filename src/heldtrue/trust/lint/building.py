@@ -56,7 +56,7 @@ class Builder:
         if self._open:
             self._open[-1].items.append("")
 
-    def row(self, told: list[str], names: list[str], links: list[str], line: int) -> None:
+    def row(self, told: list[str], names: list[str], links: list[str], line: int, state: str | None = None) -> None:
         """Add a table's row: one sentence, each cell with the name of its column."""
         if self._open and told:
             self._open[-1].items.append(told[0])
@@ -73,6 +73,7 @@ class Builder:
                     block=self._blocks,
                     ends_block=True,
                     links=tuple(links),
+                    state=state,
                 )
             )
 

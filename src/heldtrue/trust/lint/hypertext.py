@@ -15,7 +15,7 @@ _BLOCKS = {
     "summary", "details", "figcaption", "fieldset", "legend", "form", "ul", "ol", "dl", "table", "tr", "td", "th",
     "thead", "tbody", "caption", "label", "option", "hr", "br", *_HEADINGS,
 }  # fmt: skip
-_UNREAD = {"script", "style", "template", "svg", "head", "nav", "noscript", "select", "button", "iframe"}
+_UNREAD = {"script", "style", "template", "svg", "head", "nav", "noscript", "select", "button", "iframe", "del"}
 _VOID = {"br", "hr", "img", "input", "link", "meta", "wbr", "source", "area", "base", "col", "embed", "track"}
 
 
@@ -78,7 +78,7 @@ class _Reader(HTMLParser):
             self._note(tag, named)
         if tag not in _VOID:
             inherited = self._stack[-1].state if self._stack else None
-            state = named.get("data-state") if "data-claim" in named else inherited
+            state = named.get("data-state") if "data-claim" in named else named.get("data-proof", inherited)
             self._stack.append(_Element(tag, state, "hidden" in named or named.get("aria-hidden") == "true"))
 
     def _note(self, tag: str, named: dict[str, str]) -> None:
@@ -134,7 +134,7 @@ class _Reader(HTMLParser):
         if told and table.heads == len(told):
             table.names = told
         elif any(told):
-            self._out.row(told, table.names, table.links, table.line)
+            self._out.row(told, table.names, table.links, table.line, self._stack[-1].state if self._stack else None)
 
     def handle_data(self, data: str) -> None:
         if self._unread or not data:

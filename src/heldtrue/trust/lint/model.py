@@ -38,7 +38,7 @@ class Sentence:
     links: tuple[str, ...] = ()
     """Where the links of its block lead."""
     state: str | None = None
-    """The state that the page itself gives it (`data-state`): it stands behind the sentence with evidence."""
+    """What the page itself puts behind it: the state of a claim (`data-state`), or where it is kept (`data-proof`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

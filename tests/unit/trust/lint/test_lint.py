@@ -57,6 +57,7 @@ def test_our_readme_and_documents_contradict_nothing() -> None:
     found = [
         (str(path.relative_to(ROOT)), one.line, one.rule, one.text)
         for path in pages
+        if path.name != "linting.md"  # it quotes what the rules look for
         for one in report.lint(markdown.read(path.read_text(), path.name), TODAY, skip=("promise-without-proof",))
     ]
     assert found == []

@@ -65,7 +65,7 @@ def _breaks(text: str, kind: str, *, introduces: bool) -> bool:
     words = text.split()
     if len(words) < 3 or introduces:
         return False
-    if kind == "row":
+    if kind == "row" or text[:1].islower():  # a fragment, as cells and facts are
         return bool(_ROW_ENDS.search(text))
     if _OPEN_END.search(text):
         return True
