@@ -8,7 +8,6 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 
 .PHONY: help up demo test-deps test check audit sbom format bench bench-edge bench-intake bench-deliveries bench-sandbox bench-mail claims docs lighthouse lock clean matrix fuzz drill soak chaos bench-claims
-.PHONY: help up demo test-deps test check audit sbom format bench bench-edge bench-intake bench-deliveries bench-sandbox bench-mail bench-claims claims docs lighthouse lock clean matrix fuzz drill soak chaos
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 

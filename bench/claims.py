@@ -41,7 +41,7 @@ from heldtrue.db.tx import Database, PoolSizes
 from heldtrue.kernel.clock import SystemClock
 from heldtrue.kernel.ids import CryptoKeyId, LeafId
 from heldtrue.kernel.secret import Secret
-from heldtrue.trust.document import Publisher, build_screen
+from heldtrue.trust.document import Publisher, Window, build
 from heldtrue.trust.pages import trust_page
 from heldtrue.trust.render import Pages
 from heldtrue.trust.site import Site
@@ -151,7 +151,12 @@ class Scene:
         """Read what is new and render one screen."""
         with self.database.system() as tx:
             seen = overview(board, tx, self.now, Choice(size=shown))
-        return trust_page(self.pages, build_screen(self.catalogue, seen, self.publisher, paused=False))
+        window = Window(
+            total=len(self.catalogue.claims), page=1, pages=1, next=None, asked={}, tally=seen.tally,
+            troubled=seen.troubled.verdicts,
+        )  # fmt: skip
+        document = build(self.catalogue, seen.standing, self.publisher, paused=False, window=window)
+        return trust_page(self.pages, document)
 
     def whole(self) -> tuple[Board, float]:
         """Return a board that has read the whole log, and the milliseconds that it took."""

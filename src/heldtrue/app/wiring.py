@@ -173,7 +173,7 @@ def standing_now(parts: Services) -> Callable[[], Standing]:
     def look() -> Standing:
         if not made:
             made.append(Look(trust_services(parts)))
-        return made[0].now()[0]
+        return made[0].standing()
 
     return look
 

@@ -15,7 +15,6 @@ from heldtrue.claims.board import Standing
 from heldtrue.claims.catalogue import Catalogue
 from heldtrue.claims.documents import stamp
 from heldtrue.claims.model import Annotation, Claim, Episode, Run, State
-from heldtrue.claims.overview import Overview
 from heldtrue.claims.verdict import AttackStanding, Verdict
 from heldtrue.trust.window import Window, whole
 
@@ -199,8 +198,6 @@ class TrustDocument(msgspec.Struct, kw_only=True):
     troubled: list[TroubleView] = []
     """The first failing claims, then the first overdue ones."""
     problems: list[str] = []
-    """What the database has otherwise than it was published; what was published counts."""
-    problems: list[str]
     """What the instance's own tables have otherwise than the log, in sentences; what was published counts."""
 
     def of(self, group: GroupView) -> list[ClaimView]:
@@ -281,12 +278,6 @@ def _trouble_view(verdict: Verdict) -> TroubleView:
         reason=verdict.reason,
         page=f"/trust/claims/{claim.id}",
     )
-
-
-def build_screen(catalogue: Catalogue, seen: Overview, publisher: Publisher, *, paused: bool) -> TrustDocument:
-    """Return the trust document of one screen: the counts are of all claims, the claims those that are shown."""
-    document = build(catalogue, seen.standing, publisher, paused=paused)
-    return msgspec.structs.replace(document, tally={str(state): count for state, count in seen.tally.items()})
 
 
 def anchor(name: str) -> str:

@@ -16,6 +16,7 @@ from heldtrue.capabilities.registers.certifications import Certification
 from heldtrue.capabilities.registers.company import Company
 from heldtrue.capabilities.registers.model import Entry, Kinds
 from heldtrue.capabilities.registers.policies import Policy
+from heldtrue.claims.documents import stamp
 from heldtrue.db.tx import Database, SystemTx
 from heldtrue.kernel.clock import Clock
 from heldtrue.trust.document import TrustDocument
@@ -49,7 +50,7 @@ class Sources:
 
 def facts(sources: Sources) -> tuple[Facts, TrustDocument]:
     """Return what is known now, and the trust document it was taken from."""
-    standing, document = sources.look.now()
+    standing, document = sources.look.standing(), sources.look.now()
     now = sources.clock.now()
     with sources.database.system() as tx:
         held = {name: _register(tx, sources.kinds, name, now) for name, kind in sources.kinds.items() if kind.public}
@@ -58,12 +59,15 @@ def facts(sources: Sources) -> tuple[Facts, TrustDocument]:
     sla = texts["sla"]
     spoken = {} if sla is None or sla.document.levels is None else levels.sentences(sla.document.levels)
     claims = {
-        view.id: ClaimFact(
-            id=view.id, sentence=view.sentence, state=Basis(view.state), page=view.page,
-            last_attacked=view.last_attacked,
+        verdict.claim.id: ClaimFact(
+            id=verdict.claim.id,
+            sentence=verdict.claim.sentence,
+            state=Basis(verdict.state),
+            page=f"/trust/claims/{verdict.claim.id}",
+            last_attacked=None if verdict.last_attacked is None else stamp(verdict.last_attacked),
         )
-        for view in document.claims
-    }  # fmt: skip
+        for verdict in standing.verdicts
+    }
     return Facts(
         at=standing.at, claims=claims, registers=held, company=profile(sources.company), schedule=spoken
     ), document

@@ -184,7 +184,9 @@ class Look:
             troubled=seen.troubled.verdicts,
         )
         standing = Standing(now, board.verdicts(claims, now), head, board.problems)
-        return build(services.catalogue, standing, services.publisher, paused=services.paused(), window=window, witnesses=seen_by)
+        return build(
+            services.catalogue, standing, services.publisher, paused=services.paused(), window=window, witnesses=seen_by
+        )
 
     def _published(self, head: HeadRow | None) -> HeadRow | None:
         """Return the checkpoint as it is published now, with its newest time and its witnesses' signatures."""

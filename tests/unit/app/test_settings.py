@@ -143,8 +143,6 @@ def test_every_setting_is_in_the_operators_guide() -> None:
     ):  # fmt: skip
         names += [f"{section.__name__.lower()}.{name}" for name in section.__struct_fields__]
     names += [f"company.{name}" for name in CompanySettings.__struct_fields__]
-    sections = {"company", "limits", "destinations", "objects", "edge", "leaks", "mail", "portal", "posture", "scan"}
-    sections |= {"transforms"}
     names += [f"site.{name}" for name in SiteSettings.__struct_fields__]
     sections = {
         "company", "limits", "destinations", "objects", "edge", "leaks", "mail", "portal", "post", "posture", "site",

@@ -133,7 +133,7 @@ def write_new(path: Path, content: bytes) -> None:
 
 
 def _strong(one: dict[str, Any], at_least: float) -> bool:
-    proposal = one["proposal"]
+    proposal: dict[str, Any] | None = one["proposal"]
     if proposal is None or proposal["changed"] is not None:
         return False
     return proposal["answer"] in {"yes", "no", "text"} and proposal["score"] >= at_least

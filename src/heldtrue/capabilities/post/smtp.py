@@ -135,7 +135,7 @@ _MEANS: tuple[tuple[type[Exception], Failure], ...] = (
 
 def _told(error: Exception) -> Outcome:
     """Return what went wrong before the message was said: the server or our settings, so that it is tried again."""
-    meant = [word for kind, word in _MEANS if isinstance(error, kind)]
+    meant: list[Failure] = [word for kind, word in _MEANS if isinstance(error, kind)]
     failure: Failure = meant[0] if meant else "connect"
     if isinstance(error, smtplib.SMTPResponseException):
         return Outcome(failure, status=_status(error.smtp_code), reply=_shown(error.smtp_error))
