@@ -193,14 +193,17 @@ def _json(value: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
     return json.dumps(value).encode(), {"content-type": "application/json"}
 
 
-ATTESTED = "company.vendor_certificates"
+ATTESTED = "company.vendors_current"
 """A claim that only a document can stand behind."""
 YEAR = datetime.now(UTC).year
+_PAPER = {
+    "claim": ATTESTED, "title": "Probe", "owner": "nobody", "sha256": "0" * 64,
+    "dated": f"{YEAR - 1}-01-01", "expires": f"{YEAR + 1}-12-31",
+}  # fmt: skip
 _CONTACT: dict[str, Any] = {
-    "register": "contacts",
-    "item": "probe",
+    "register": "contacts", "item": "probe",
     "document": {"about": "probe", "role": "probe", "mail": "probe@example.invalid"},
-}
+}  # fmt: skip
 """A claim that only a document can stand behind."""
 VECTOR = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
 _JUST_ASK: tuple[bytes | None, dict[str, str]] = (None, {})
@@ -312,16 +315,7 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "GET /v1/post/{mail_id}": _JUST_ASK,
     "POST /v1/post/{mail_id}/retry": _JUST_ASK,
     "POST /v1/post/test": _json({"to": "probe@example.invalid"}),
-    "POST /v1/attestations": _json(
-        {
-            "claim": ATTESTED,
-            "title": "Probe",
-            "owner": "nobody",
-            "dated": f"{YEAR - 1}-01-01",
-            "expires": f"{YEAR + 1}-12-31",
-            "sha256": "0" * 64,
-        }
-    ),
+    "POST /v1/attestations": _json(_PAPER),
     "GET /v1/attestations": _JUST_ASK,
     "POST /v1/attestations/withdrawals": _json({"claim": ATTESTED}),
     "POST /v1/annotations": _json({"attack": "transport.old_tls", "text": "Probe."}),

@@ -144,8 +144,11 @@ def test_every_setting_is_in_the_operators_guide() -> None:
         names += [f"{section.__name__.lower()}.{name}" for name in section.__struct_fields__]
     names += [f"company.{name}" for name in CompanySettings.__struct_fields__]
     names += [f"site.{name}" for name in SiteSettings.__struct_fields__]
+    names += [f"disclosure.{name}" for name in settings.Disclosure.__struct_fields__]
+    names += [f"evidence.{name}" for name in settings.EvidenceSettings.__struct_fields__]
     sections = {
-        "company", "limits", "destinations", "objects", "edge", "leaks", "mail", "portal", "post", "posture", "site",
+        "company", "disclosure", "evidence",
+        "limits", "destinations", "objects", "edge", "leaks", "mail", "portal", "post", "posture", "site",
         "scan", "transforms",
     }  # fmt: skip
     assert {name for name in names if f"`{name}`" not in guide} == sections

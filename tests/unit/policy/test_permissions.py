@@ -45,8 +45,6 @@ register.read         operator
 register.write        operator
 report.read           operator
 report.write          operator
-register.read         operator
-register.write        operator
 request.manage        operator
 self.read             admin operator reader sender
 session.mint          admin

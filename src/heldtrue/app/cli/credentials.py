@@ -49,7 +49,7 @@ def create(
 @command(credentials, "replace")
 def replace(
     session: Session,
-    credential: CredentialArgument,
+    which: CredentialArgument,
     value_file: Annotated[
         Path | None, typer.Option("--value-file", help="A file that holds the new value alone; - for stdin.")
     ] = None,
@@ -63,13 +63,13 @@ def replace(
         asked["hosts"] = host
     if not asked:
         raise BadInputError("nothing to replace", advice="Give --value-file or --host.")
-    session.out.record(session.api().put(f"/v1/credentials/{segment(_id(session, credential))}", asked))
+    session.out.record(session.api().put(f"/v1/credentials/{segment(_id(session, which))}", asked))
 
 
 @command(credentials, "delete")
-def delete(session: Session, credential: CredentialArgument) -> None:
+def delete(session: Session, which: CredentialArgument) -> None:
     """Destroy a credential; rules that name it refuse their calls from now on."""
-    session.out.record(session.api().delete(f"/v1/credentials/{segment(_id(session, credential))}"))
+    session.out.record(session.api().delete(f"/v1/credentials/{segment(_id(session, which))}"))
 
 
 def _id(session: Session, text: str) -> str:

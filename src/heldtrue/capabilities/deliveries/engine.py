@@ -203,7 +203,7 @@ class Engine:
                 log.warning("outcomes not recorded yet", count=len(outcomes), again_in=wait)
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
-            except Exception:  # noqa: BLE001 - logged there
+            except Exception:
                 log.exception("outcomes not recorded", count=len(outcomes))
                 if len(outcomes) > 1:
                     for outcome in outcomes:
