@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from html.parser import HTMLParser
 
-from heldtrue_verify.canonical import JsonObject, instant_in, text_in, texts_in
+from heldtrue_verify.canonical import JsonObject, instant_in, parse_object, text_in, texts_in
 from heldtrue_verify.checkpoint import Checkpoint, Roots, show_time
 from heldtrue_verify.fetch import Server
-from heldtrue_verify.paging import whole_page
 from heldtrue_verify.replay import TENANT_ENTRY, Replay, Standing, State
 from heldtrue_verify.state import Memory
 from heldtrue_verify.tiles import TiledLog
@@ -50,8 +49,9 @@ def _fetch(case: PageCase) -> str:
     if case.roots is None:
         raise NothingPinnedError
     for _ in range(5):  # until the JSON is the same before and after the HTML
-        case.page, case.html = whole_page(case.server)
-        if _claims(case.page) == _claims(whole_page(case.server)[0]):
+        case.page = parse_object(case.server.get("/trust.json"))
+        case.html = case.server.get("/trust").decode("utf-8", "replace")
+        if _claims(case.page) == _claims(parse_object(case.server.get("/trust.json"))):
             break
     case.signed = case.server.get("/log/checkpoint", LARGEST_CHECKPOINT).decode("utf-8", "replace")
     origin, size, _ = case.roots.head(case.signed)
