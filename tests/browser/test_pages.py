@@ -116,8 +116,10 @@ def test_a_claim_opens_by_keyboard(browser: str, site: str) -> None:
 def test_paper_shows_what_the_screen_folds(browser: str, site: str, tmp_path: Path) -> None:
     folded = "[...document.querySelectorAll('.proof')].filter(p => !p.checkVisibility()).length"
     seen = {"url": f"{site}/trust", "scheme": "light", "eval": folded, **DESKTOP}
-    printed = {**seen, "media": "print", "pdf": str(tmp_path / "trust.pdf")}
+    forms = "[...document.querySelectorAll('form, .pager')].filter(p => p.checkVisibility()).length"
+    printed = {**seen, "steps": [{"eval": forms}], "media": "print", "pdf": str(tmp_path / "trust.pdf")}
     screen, paper = look(browser, [seen, printed])
     assert screen["value"] > 10
     assert paper["value"] == 0
+    assert paper["told"] == [0], "there is nothing to fill in on paper"
     assert (tmp_path / "trust.pdf").read_bytes().startswith(b"%PDF")
