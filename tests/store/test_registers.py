@@ -161,7 +161,7 @@ def test_a_private_document_is_sealed_and_the_log_has_only_its_commitment(
     made = put(house, "secrets", "one", name="nobody reads this").json()
     assert house.operator.get("/v1/registers/secrets/one").json()["document"]["name"] == "nobody reads this"
     with module_database.system() as tx:
-        sealed = bytes(tx.value("SELECT document_sealed FROM heldtrue.register_sealed"))
+        sealed = bytes(tx.value("SELECT document_sealed FROM heldtrue.register_sealed WHERE item = 'one'"))
         public = tx.value("SELECT count(*) FROM heldtrue.register_entries WHERE register = 'secrets'")
         leaf = made["leaf_id"].removeprefix("leaf_")
         entry = parse_entry(
@@ -180,6 +180,7 @@ def test_nobody_changes_or_deletes_a_version(house: House, module_database: Data
 
 def test_the_tenant_role_sees_public_registers_and_nothing_of_private_ones(house: House, make_tenant: Any) -> None:
     put(house, "secrets", "hidden", name="A")
+    put(house, "things", "seen", name="A")
     tenant = make_tenant(house.database)
     with house.database.tenant(tenant, "live") as tx:
         assert tx.value("SELECT count(*) FROM heldtrue.register_entries WHERE register = 'things'") > 0
