@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from heldtrue_verify.canonical import JsonObject, parse_object
+from heldtrue_verify.canonical import JsonObject
 from heldtrue_verify.checkpoint import Checkpoint, Roots, show_time
 from heldtrue_verify.comparison import claims_of
 from heldtrue_verify.fetch import Server
+from heldtrue_verify.paging import whole_page
 from heldtrue_verify.replay import Replay, Standing
 from heldtrue_verify.state import Memory
 from heldtrue_verify.verdicts import ClaimLine, NothingPinnedError
@@ -79,9 +80,8 @@ def fetch(case: PageCase) -> str:
     """Fetch the page before the log, so that the log is never older than the page."""
     roots = roots_of(case)
     for _ in range(5):  # until the JSON is the same before and after the HTML
-        case.page = parse_object(case.server.get("/trust.json"))
-        case.html = case.server.get("/trust").decode("utf-8", "replace")
-        if claims_of(case.page) == claims_of(parse_object(case.server.get("/trust.json"))):
+        case.page, case.html = whole_page(case.server)
+        if claims_of(case.page) == claims_of(whole_page(case.server)[0]):
             break
     if roots.witnesses:
         _fetch_cosigned(case, roots)

@@ -200,6 +200,11 @@ _PAPER = {
     "claim": ATTESTED, "title": "Probe", "owner": "nobody", "sha256": "0" * 64,
     "dated": f"{YEAR - 1}-01-01", "expires": f"{YEAR + 1}-12-31",
 }  # fmt: skip
+_PROBED = {
+    "target_sha256": "0" * 64, "report_sha256": "0" * 64, "source_sha256": "0" * 64, "tool_version": "0",
+    "started_at": "2026-01-01T00:00:00.000Z", "finished_at": "2026-01-01T00:00:01.000Z", "ended": "interrupted",
+    "coverage": dict.fromkeys(("routes", "judged", "not_judged", "checks_made", "checks_not_made", "requests"), 0),
+}  # fmt: skip
 _CONTACT: dict[str, Any] = {
     "register": "contacts", "item": "probe",
     "document": {"about": "probe", "role": "probe", "mail": "probe@example.invalid"},
@@ -281,20 +286,7 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "POST /v1/upstream-keys": _json({"upstream": "probe", "overlap_seconds": 0}),
     "GET /v1/upstream-keys": _JUST_ASK,
     "DELETE /v1/upstream-keys/{upstream_key_id}": _JUST_ASK,
-    "POST /v1/probes": _json(
-        {
-            "target_sha256": "0" * 64,
-            "started_at": "2026-01-01T00:00:00.000Z",
-            "finished_at": "2026-01-01T00:00:01.000Z",
-            "ended": "interrupted",
-            "coverage": dict.fromkeys(
-                ("routes", "judged", "not_judged", "checks_made", "checks_not_made", "requests"), 0
-            ),
-            "report_sha256": "0" * 64,
-            "tool_version": "0",
-            "source_sha256": "0" * 64,
-        }
-    ),
+    "POST /v1/probes": _json(_PROBED),
     "GET /v1/probes": _JUST_ASK,
     "POST /v1/gap-analysis": _json({"level": "on-request"}),
     "GET /v1/documents": _JUST_ASK,

@@ -15,6 +15,7 @@ from heldtrue.claims.board import Standing
 from heldtrue.claims.catalogue import Catalogue
 from heldtrue.claims.documents import stamp
 from heldtrue.claims.model import Annotation, Claim, Episode, Run, State
+from heldtrue.claims.store import HeadRow
 from heldtrue.claims.verdict import AttackStanding, Verdict
 from heldtrue.trust.window import Window, whole
 
@@ -234,15 +235,7 @@ def build(
         place=publisher.place,
         at=stamp(standing.at),
         paused=paused,
-        checkpoint=None
-        if head is None
-        else CheckpointView(
-            origin=head.origin,
-            size=head.size,
-            root=base64.b64encode(head.root).decode(),
-            signed_at=stamp(head.signed_at),
-            note=head.note,
-        ),
+        checkpoint=None if head is None else _checkpoint_view(head),
         tally={str(state): window.tally[state] for state in State},
         witnesses=list(witnesses),
         groups=[
@@ -266,6 +259,11 @@ def build(
         troubled=[_trouble_view(verdict) for verdict in window.troubled],
         problems=list(standing.problems),
     )
+
+
+def _checkpoint_view(head: HeadRow) -> CheckpointView:
+    root, at = base64.b64encode(head.root).decode(), stamp(head.signed_at)
+    return CheckpointView(origin=head.origin, size=head.size, root=root, signed_at=at, note=head.note)
 
 
 def _trouble_view(verdict: Verdict) -> TroubleView:
