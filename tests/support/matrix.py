@@ -24,8 +24,14 @@ ROLES = {"admin": "adm", "sender": "snd", "reader": "rdr", "publishable": "pub"}
 SESSION = "ses"
 IN_SESSION = GRANTS[Role.ADMIN] - NEVER_IN_SESSION
 REFUSED = (401, 403, 404)
+JUDGED_WITHIN = ("POST /v1/evidence",)
+"""Routes whose operation itself judges a signature over the body: an unsigned one is told so, by whoever it came."""
+OF_ALL = (422, 429, 503)
+"""What is told to everybody alike: an empty sheet, too many sheets, an instance that is not ready."""
+CONFLICT = 409
+"""Told by the operation itself, so to nobody who was not let through: a name that is taken, a request that is decided."""
 ALLOWED = "ok"
-PUBLIC = {"code": "unauthenticated", "claim_id": "operations.verified"}
+PUBLIC = {"code": "unauthenticated", "claim_id": "operations.verified", "witness": "0" * 8, "policy": "encryption"}
 """What parameters of public routes are filled with."""
 LEGEND = """\
 # Every route of the registry, called for real with a sound request about things of ONE organisation and environment.
@@ -190,13 +196,15 @@ async def _send(whole: Whole, route: Route, column: Column, public: Mapping[str,
         return await caller.acall(asked.method, asked.path, body=asked.body or b"", headers=asked.headers)
     given = {**names, **public, "path": public.get(route.at, "none")}
     token = next((token for start, token in column.things.names.items() if route.path.startswith(start)), "none")
-    path = re.sub(r"{(\w+)(:path)?}", lambda found: {**given, "token": token}[found[1]], route.path)
+    path = re.sub(r"{(\w+)(:path)?}", lambda found: {**given, "token": token}.get(found[1], "none"), route.path)
     return await caller.acall(route.method, path)
 
 
 def _class_of(got: Got, route: Route, column: Column) -> str:
     if got.status in REFUSED:
         return str(got.status)
+    if got.status == CONFLICT or (got.status in OF_ALL and (not needs_key(route) or route.at in JUDGED_WITHIN)):
+        return ALLOWED
     assert got.status < 400, f"{route.at}, {column.title}: neither served nor refused: {got.status} {got.body[:200]!r}"
     return ALLOWED
 

@@ -348,7 +348,7 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "POST /v1/reports/{report_id}/thanks": _JUST_ASK,
     "POST /v1/disclosure/key": _json({"days": 30}),
     "GET /v1/disclosure/key": _JUST_ASK,
-    "POST /v1/evidence/keys": _json({"name": "probe", "public_key": "z6MkProbe"}),
+    "POST /v1/evidence/keys": _json({"name": "probe", "public_key": "z6MktwupdmLXVVqTzCw4i46r4uGyosGXRnR3XjN4Zq7oMMsw"}),
     "GET /v1/evidence/keys": _JUST_ASK,
     "DELETE /v1/evidence/keys/{pipeline_key_id}": _JUST_ASK,
     "POST /v1/evidence": _json({"payloadType": "application/vnd.in-toto+json", "payload": "", "signatures": []}),
