@@ -31,7 +31,8 @@ OF_ALL = (422, 429, 503)
 CONFLICT = 409
 """Told by the operation itself, so to nobody who was not let through: a name that is taken, a request that is decided."""
 ALLOWED = "ok"
-PUBLIC = {"code": "unauthenticated", "claim_id": "operations.verified", "witness": "0" * 8, "policy": "encryption"}
+PUBLIC = {"code": "unauthenticated", "claim_id": "operations.verified", "policy": "encryption"}
+PUBLIC |= {"witness": "00000000"}
 """What parameters of public routes are filled with."""
 LEGEND = """\
 # Every route of the registry, called for real with a sound request about things of ONE organisation and environment.

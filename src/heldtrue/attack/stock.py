@@ -196,6 +196,7 @@ def _json(value: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
 ATTESTED = "company.vendors_current"
 """A claim that only a document can stand behind."""
 YEAR = datetime.now(UTC).year
+_MULTIKEY = "z6MktwupdmLXVVqTzCw4i46r4uGyosGXRnR3XjN4Zq7oMMsw"  # of RFC 8032, section 7.1, test 1
 _PAPER = {
     "claim": ATTESTED, "title": "Probe", "owner": "nobody", "sha256": "0" * 64,
     "dated": f"{YEAR - 1}-01-01", "expires": f"{YEAR + 1}-12-31",
@@ -348,7 +349,7 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "POST /v1/reports/{report_id}/thanks": _JUST_ASK,
     "POST /v1/disclosure/key": _json({"days": 30}),
     "GET /v1/disclosure/key": _JUST_ASK,
-    "POST /v1/evidence/keys": _json({"name": "probe", "public_key": "z6MktwupdmLXVVqTzCw4i46r4uGyosGXRnR3XjN4Zq7oMMsw"}),
+    "POST /v1/evidence/keys": _json({"name": "probe", "public_key": _MULTIKEY}),
     "GET /v1/evidence/keys": _JUST_ASK,
     "DELETE /v1/evidence/keys/{pipeline_key_id}": _JUST_ASK,
     "POST /v1/evidence": _json({"payloadType": "application/vnd.in-toto+json", "payload": "", "signatures": []}),
