@@ -29,7 +29,7 @@ JUDGED_WITHIN = ("POST /v1/evidence",)
 OF_ALL = (422, 429, 503)
 """What is told to everybody alike: an empty sheet, too many sheets, an instance that is not ready."""
 CONFLICT = 409
-"""Told by the operation itself, so to nobody who was not let through: a name that is taken, a request that is decided."""
+"""Told by the operation itself, so to nobody who was not let through: a name is taken, a request is decided."""
 ALLOWED = "ok"
 PUBLIC = {"code": "unauthenticated", "claim_id": "operations.verified", "policy": "encryption"}
 PUBLIC |= {"witness": "00000000"}
