@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+import tomllib
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -115,7 +117,13 @@ def test_nothing_is_found_in_our_own_api_and_the_log_says_so(instance: Instance,
     said = probe(file.parent / "openapi.json", "--file", file, *here, status=0)
     assert said["findings"] == []
     document = json.loads((file.parent / "openapi.json").read_text())
-    asked = {f"GET {at}" for at, item in document["paths"].items() if item.get("get", {}).get("security")}
+    known = {"leaf_id", *tomllib.loads(file.read_text())["parameters"]}
+    asked = {
+        f"GET {at}"
+        for at, item in document["paths"].items()
+        if item.get("get", {}).get("security")
+        and (item["get"]["x-heldtrue-realm"] != "operator" or set(re.findall(r"{(\w+)}", at)) <= known)
+    }  # of the operator's own things the route laws make one each; here are those of organisations
     judged = {route["route"] for route in said["routes"] if route["judged"]}
     assert judged == asked
     assert said["coverage"]["judged"] == len(asked) >= 18

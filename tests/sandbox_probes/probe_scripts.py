@@ -36,7 +36,7 @@ class Script:
 
 
 HOST_NAMES = """
-const names = ["require", "process", "std", "os", "Deno", "Bun", "fetch", "XMLHttpRequest", "WebSocket", "Worker",
+const names = ["require", "process", "std", "os", "Deno", "Bun", "XMLHttpRequest", "WebSocket", "Worker",
   "importScripts", "load", "loadScript", "readFile", "read", "scriptArgs", "python", "__import__", "builtins", "open",
   "globals", "quickjs"];
 return names.filter(name => typeof globalThis[name] !== "undefined");

@@ -110,4 +110,7 @@ def test_what_is_cut_off_is_not_unpacked(packed: bytes) -> None:
 
 
 def test_the_kinds_in_clear_are_those_of_the_published_list() -> None:
-    assert set(Kind) == {"key", "schedule", "intent", "evidence", "succession", "anonymous", "probe", "tenant"}
+    assert set(Kind) == {
+        "key", "schedule", "intent", "evidence", "succession", "anonymous", "probe", "tenant", "register",
+        "attestation", "annotation", "summary", "pushed",
+    }  # fmt: skip

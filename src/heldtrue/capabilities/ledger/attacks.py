@@ -190,7 +190,7 @@ def unrecorded_call(arena: Arena) -> Finding:
         identity = reply.header("request-id")
         if identity is None:
             raise AttackHinderedError(f"{route.at} answered without a Request-Id")
-        if reply.status >= 400 and reply.status != 409:
+        if reply.status >= 500 or reply.status == 401:
             raise AttackHinderedError(f"{route.at} answered {reply.status}: it was not really called")
         calls.append((route, identity, reply.status))
     recorded: dict[str, set[str]] = {}
@@ -200,12 +200,13 @@ def unrecorded_call(arena: Arena) -> Finding:
     faults = [
         f"The call of {route.at}, answered with {status}, left no entry {route.audits}."
         for route, identity, status in calls
-        if status < 400 and (route.audits is None or route.audits not in recorded.get(identity, ()))
+        if not (recorded.get(identity) if status >= 400 else {route.audits} & recorded.get(identity, set()))
     ]
     return judged(
         faults,
-        f"Each of {len(calls)} calls left its entry in the ledger.",
+        f"Each of {len(calls)} calls left its entry in the ledger, those that were refused among them.",
         routes=len(arena.api),
+        served=sum(status < 400 for _, _, status in calls),
         calls=len(calls),
         entries=sum(len(events) for events in recorded.values()),
     )
@@ -219,7 +220,7 @@ def _operator(arena: Arena) -> tuple[TenantId, str]:
 def _collect(arena: Arena, tx: TenantTx, tenant: TenantId, environment: str, found: dict[str, set[str]]) -> None:
     """Open the newest documents of an organisation's ledger and note which request each is about."""
     keys = arena.keyring(tx, tenant, environment)
-    for row in tx.many(_Leaf, "SELECT leaf_id FROM heldtrue.ledger_documents ORDER BY leaf_id DESC LIMIT 400"):
+    for row in tx.many(_Leaf, "SELECT leaf_id FROM heldtrue.ledger_documents ORDER BY leaf_id DESC LIMIT 1500"):
         stored = store.document(tx, LeafId(row.leaf_id))
         if stored is None:
             continue
@@ -237,13 +238,14 @@ ATTACKS = (
         name="ledger.unrecorded_call",
         place=Place.SCRATCH,
         tries=(
-            "On an instance made for this: call every route once, so that it is served.",
+            "On an instance made for this: call every route once, with something of its kind where there is one.",
             "Open the caller's ledger and look for the entry with the request's id.",
-            "Every call must have left the entry that its route declares.",
+            "Every call that was served must have left the entry that its route declares; a refused one, its refusal.",
         ),
         run=unrecorded_call,
         breaks="recorder-that-forgets",
         needs=("heldtrue.attack.stock",),
+        parts=("runner",),
         limit=timedelta(seconds=120),
     ),
     Attack(
