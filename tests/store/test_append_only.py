@@ -29,7 +29,32 @@ def log(database, superuser):
         tx.execute("INSERT INTO attestations VALUES ('c.d', %s, '{}', %s)", [LEAF, now])
         tx.execute("INSERT INTO annotations VALUES (%s, 'a', '{}', %s)", [LEAF, now])
         _room(tx, now)
+        _registers(tx, now)
+    _papers(superuser, now)
     return database
+
+
+def _registers(tx, now):
+    """Put one row into each table of registers and witnesses."""
+    for table, kept in (("register_entries", "{}"), ("register_sealed", b"sealed")):
+        tx.execute(f"INSERT INTO {table} VALUES ('contacts', 'a', 1, %s, NULL, %s, %s)", [kept, LEAF, now])
+    tx.execute("INSERT INTO log_cosignatures VALUES (1, 1, 'w+00000000+key', 'a line of a note', %s)", [now])
+    tx.execute("INSERT INTO agreement_files VALUES (%s, 'sealed', %s)", [LEAF, now])
+
+
+def _papers(superuser, now):
+    """Put one row into each table whose rows point at others that this test has no use for."""
+    digest = bytes(32)
+    superuser.execute("SET session_replication_role = replica")
+    superuser.execute(
+        "INSERT INTO heldtrue.evidence VALUES (%s, 'sarif', 'a', %s, %s, 1, 'key', '{}', 'sealed', %s, %s, %s, %s)",
+        [LEAF, digest, digest, LEAF, now, now, now],
+    )
+    superuser.execute(
+        "INSERT INTO heldtrue.acceptances VALUES (%s, 'live', %s, 'terms', 1, %s, 'sealed', %s)",
+        [LEAF, LEAF, "0" * 64, now],
+    )
+    superuser.execute("RESET session_replication_role")
 
 
 def _room(tx, now):
@@ -54,7 +79,10 @@ def _room(tx, now):
 COLUMNS = {
     "heldtrue.log_origins": "generation",
     "heldtrue.log_checkpoints": "generation",
+    "heldtrue.log_cosignatures": "generation",
     "heldtrue.room_downloads": "grant_id",
+    "heldtrue.agreement_files": "agreement_id",
+    "heldtrue.acceptances": "acceptance_id",
 }
 """A column to change, where there is no `leaf_id`."""
 
