@@ -101,6 +101,13 @@ ROWS: list[tuple[str, dict[str, object]]] = [
         {"session_id": 18, "run_id": 14, "payload_id": 4, "position": 0, "fence": 1, "opened_at": NOW},
     ),
     ("heldtrue.key_uses", {"key_id": 3, "last_used_at": NOW}),
+    (
+        "heldtrue.acceptances",
+        {
+            "acceptance_id": 18, "item": "terms", "version": 1, "sha256": "0" * 64, "accepted_by_sealed": b"s",
+            "accepted_at": NOW,
+        },
+    ),
     ("heldtrue.vendor_choices", {"vendor": "cloud", "permitted": True, "decided_at": NOW}),
     (
         "heldtrue.objections",
