@@ -25,7 +25,7 @@ from heldtrue.app.health import WATCHED
 from heldtrue.capabilities.keystore.actions import sequencer
 from heldtrue.db.roles import at_database
 from heldtrue.http.openapi import template
-from heldtrue.http.route import Route
+from heldtrue.http.route import Realm, Route
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "2"))
 LONG = 20
@@ -56,8 +56,27 @@ UNSAYABLE = {
     "POST /v1/policies/adopt": "a text has no open placeholders",
     "POST /v1/objections/{objection_id}/response": "an id is of its kind",
     "POST /trust/sub-processors/subscribe": "an address can be in a mail",
+    "POST /trust/documents/ask": "the same",
+    "POST /trust/disclosure/report": "the same",
+    "POST /v1/requests": "the same",
+    "POST /v1/post/test": "the same",
+    "POST /v1/credentials": "a host is one that can be called",
+    "PUT /v1/credentials/{credential_id}": "the same",
+    "GET /v1/credentials/{credential_id}": "an id is of its kind",
+    "DELETE /v1/credentials/{credential_id}": "the same",
+    "PUT /v1/transforms/{transform_id}/egress": "a rule names credentials and hosts that there are",
+    "POST /v1/questionnaires": "a file is a table",
+    "POST /v1/findings/{finding_id}/accept": "a day lies in the future",
+    "POST /v1/evidence": "an envelope is signed by a key that is registered",
+    "POST /v1/evidence/keys": "a key is a point of the curve",
+    "POST /v1/agreements": "a day lies in the past, and a file is a document",
 }
 """Operations that refuse (422) what the document allows, because JSON Schema cannot say the rule."""
+ANYTHING = {
+    "POST /v1/transforms/{transform_id}/test": "a sample is any bytes",
+    "POST /trust/disclosure/report": "a report is taken as it was written",
+}
+"""Operations that take what the document would not: nobody is sent away for how a sheet was filled in."""
 NOT_YET = {"GET /v1/audit/{leaf_id}/proof": "an entry waits for its index: 503 with Retry-After"}
 """Operations whose 503 says that something is not there yet."""
 SERVED = ["2xx", "3xx", "401", "403", "404", "409", "429", "5xx"]
@@ -168,13 +187,21 @@ def _config(identities: Path) -> SchemathesisConfig:
         {"include-name": at, "checks": {"not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx", "503"]}}}
         for at in NOT_YET
     ]
+    anything = [
+        {"include-name": at, "checks": {"negative_data_rejection": {"enabled": False}}}
+        for at in ANYTHING
+        if at not in UNSAYABLE
+    ]
+    for one in unsayable:
+        if one["include-name"] in ANYTHING:
+            one["checks"]["negative_data_rejection"] = {"enabled": False}
     methods = {"unexpected-methods": ["PATCH", "TRACE"]} if EXAMPLES < LONG else {}
     return SchemathesisConfig.from_dict(
         {
             "seed": SEED,
             "cache": {"enabled": False},
             "auth": {"wfc": {"path": str(identities), "peers": ["mine", "other"]}},
-            "operations": [*unsayable, *not_yet],
+            "operations": [*unsayable, *not_yet, *anything],
             "generation": {"max-examples": EXAMPLES, "deterministic": True, "database": "none", "no-shrink": True},
             "phases": {"coverage": methods, "stateful": {"generation": {"max-examples": EXAMPLES}, "max-steps": 6}},
             "continue-on-failure": True,
@@ -219,7 +246,9 @@ def test_operations_were_served_to_somebody(whole: Whole, run: Run) -> None:
 
     409 and 422 come after authorisation: somebody was let in, and the thing or the values stood in the way.
     """
-    locked = [route for route in whole.table if needs_key(route)]
+    locked = [
+        route for route in whole.table if needs_key(route) and route.realm is not Realm.OPERATOR
+    ]  # the operator's own are called, and served, by the route laws
     let_in = [route for route in locked if {200, 201, 202, 409, 422} & run.answers[_label(route)].keys()]
     served = [route for route in locked if {200, 201, 202} & run.answers[_label(route)].keys()]
     assert [route.at for route in locked if route not in let_in] == []

@@ -517,7 +517,20 @@ def witness_examples() -> dict[str, Callable[[], str]]:
     return found.EXAMPLES
 
 
+def register_entry() -> str:
+    """Return the entry of a contact."""
+    from heldtrue.capabilities.ledger.model import clear_entry
+    from heldtrue.capabilities.registers.kinds import CONTACTS
+    from heldtrue.capabilities.registers.model import entry_document
+
+    noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    contact = CONTACTS.read({"about": "Security", "role": "Head of Security", "mail": "security@example.com"})
+    document = entry_document("contacts", "security", 1, CONTACTS.write(contact), None, noon)
+    return clear_entry("register", document).decode()
+
+
 EXAMPLES: dict[str, Callable[[], str]] = {
+    "register-entry": register_entry,
     **claim_examples.EXAMPLES,
     "canonical-in": lambda: JSON_IN,
     "canonical-out": canonical_out,

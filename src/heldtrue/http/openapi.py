@@ -196,6 +196,27 @@ def _body(route: Route, binder: Binder, properties: Json, required: list[str]) -
     return {"required": bool(needed), "content": {kind: {"schema": schema} for kind in kinds}}
 
 
+def _kinds(route: Route) -> list[type[HeldtrueError]]:
+    """Return the kinds of refusal that a caller of *route* may meet."""
+    kinds: list[type[HeldtrueError]] = [MalformedRequestError, LimitedError, UnavailableError]
+    if route.signed or (route.realm is Realm.PUBLIC and "{" in route.path):
+        kinds.append(DeniedError)
+    if route.needs is not None:
+        kinds += [UnauthenticatedError, DeniedError]
+    if (
+        "{" in route.path or route.takes is not None or route.path in {"/metrics", "/trust/documents/agreement"}
+    ):  # what is named may not be there
+        kinds.append(NotFoundError)
+    named = "{" in route.path or (route.takes is not None and route.method != "GET")
+    if route.creates or (named and route.realm is not Realm.PUBLIC):
+        kinds.append(ConflictError)
+    if route.takes is not None or route.streams:
+        kinds.append(BadInputError)
+    if route.method in {"POST", "PUT", "PATCH"}:
+        kinds += [TooLargeError, UnsupportedMediaTypeError]
+    return kinds
+
+
 def _responses(route: Route, by_type: ByType) -> Json:
     success: Json = {"description": "Done.", "headers": _references("Request-Id", "traceparent")}
     produces = "*/*" if route.produces == "application/octet-stream" else route.produces  # as it came, so of any type
@@ -205,26 +226,19 @@ def _responses(route: Route, by_type: ByType) -> Json:
         success["content"] = {produces: {"schema": {}}}
     if route.realm in {Realm.TENANT, Realm.OPERATOR}:
         success["headers"] |= _references("RateLimit", "RateLimit-Policy")
-    kinds: list[type[HeldtrueError]] = [MalformedRequestError, LimitedError, UnavailableError]
-    if route.signed:
-        kinds.append(DeniedError)
-    if route.needs is not None:
-        kinds += [UnauthenticatedError, DeniedError]
-    if "{" in route.path or route.path == "/metrics":
-        kinds.append(NotFoundError)
-    if route.creates or ("{" in route.path and route.realm is not Realm.PUBLIC):
-        kinds.append(ConflictError)
-    if route.takes is not None or route.streams:
-        kinds.append(BadInputError)
-    if route.method in {"POST", "PUT", "PATCH"}:
-        kinds += [TooLargeError, UnsupportedMediaTypeError]
+    kinds = _kinds(route)
     problems: Json = {str(status_of(kind)): {"$ref": f"#/components/responses/{_name(kind)}"} for kind in kinds}
     if route.realm is Realm.PUBLIC and route.method == "GET":  # a page says by itself that it is not there, or not now
-        for kind in (NotFoundError, UnavailableError):
+        for kind in (DeniedError, NotFoundError, UnavailableError):
             if str(status_of(kind)) in problems:
                 response = _problem_response(kind)
                 response["content"] = {**response["content"], produces: {"schema": {}}}
                 problems[str(status_of(kind))] = response
+    if route.form:  # a form is answered with a page, refusals included
+        for kind in kinds:
+            response = _problem_response(kind)
+            response["content"] = {**response["content"], produces: {"schema": {}}}
+            problems[str(status_of(kind))] = response
     return {str(route.status): success, **dict(sorted(problems.items()))}
 
 

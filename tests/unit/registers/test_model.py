@@ -23,7 +23,7 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 def test_the_example_of_the_specification_is_what_is_logged() -> None:
     page = (ROOT / "docs/spec/registers.md").read_text()
-    shown = re.search(r"<!-- entry -->\n```\n(.*)\n```", page)
+    shown = re.search(r"<!-- example: register-entry -->\n```\n(.*)\n```", page)
     assert shown is not None
     contact = CONTACTS.read({"about": "Security", "role": "Head of Security", "mail": "security@example.com"})
     made = clear_entry("register", entry_document("contacts", "security", 1, CONTACTS.write(contact), None, NOON))
