@@ -157,7 +157,7 @@ def test_a_run_that_said_too_little_is_never_recorded_as_held(instance: Instance
 
 
 def test_a_record_that_contradicts_itself_is_refused(instance: Instance) -> None:
-    from heldtrue.attack.stock import SOUND
+    from heldtrue.attack.sound import SOUND
 
     sound = json.loads(SOUND["POST /v1/probes"][0] or b"")
     operator = instance.operator_key()

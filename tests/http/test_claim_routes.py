@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from whole import Whole, open_whole
 
-from heldtrue.attack.stock import ATTESTED, SOUND
+from heldtrue.attack.sound import ATTESTED, SOUND
 from heldtrue.db.roles import at_database
 from heldtrue.policy.permissions import GRANTS, Permission, Role
 

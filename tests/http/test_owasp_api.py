@@ -20,7 +20,8 @@ from asgi import Caller, Got
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from whole import Belongings, Whole, furnish, needs_key, open_whole
 
-from heldtrue.attack.stock import SOUND, request
+from heldtrue.attack.sound import SOUND
+from heldtrue.attack.stock import request
 from heldtrue.crypto import tokens
 from heldtrue.crypto.jws import sign_jws
 from heldtrue.crypto.signing import SigningKey

@@ -20,7 +20,7 @@ from house import NOON, actor_of, documents
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from whole import CANARY, PIPELINE, Belongings, Whole, accepting, furnish, link_tokens, needs_key, open_whole
 
-from heldtrue.attack.stock import SOUND
+from heldtrue.attack.sound import SOUND
 from heldtrue.capabilities.agreements.legal import NAMES
 from heldtrue.capabilities.evidence import envelope
 from heldtrue.capabilities.evidence.model import Kind

@@ -30,7 +30,7 @@ class Thing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class ThirteenError(ConflictError):
-    """Thirteen is refused."""
+    """Thirteen is refused by the guard of these things; take another number."""
 
     code = "thirteen"
 

@@ -23,7 +23,7 @@ from heldtrue.app.instance import DataDir, Identity
 from heldtrue.app.services import Services, services
 from heldtrue.app.settings import Destinations, Settings
 from heldtrue.app.settings_mail import Mail
-from heldtrue.attack.stock import SOUND
+from heldtrue.attack.sound import SOUND
 from heldtrue.capabilities.access.bootstrap import bootstrap_operator
 from heldtrue.capabilities.agreements.legal import LEGAL, digest
 from heldtrue.capabilities.agreements.starters import starter

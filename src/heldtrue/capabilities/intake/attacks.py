@@ -11,7 +11,8 @@ from heldtrue.attack import Attack, AttackHinderedError, Finding, Place, judged
 from heldtrue.attack.arena import Arena, Probe
 from heldtrue.attack.canary import Canary, search_everywhere
 from heldtrue.attack.leftovers import Copy, must_open, openings
-from heldtrue.attack.stock import RECEIVER, retire, stock
+from heldtrue.attack.sound import RECEIVER
+from heldtrue.attack.stock import retire, stock
 from heldtrue.kernel.ids import CryptoKeyId, PayloadId
 
 LARGE = 700_000
