@@ -31,8 +31,6 @@ from heldtrue.claims import documents, store, summary
 from heldtrue.claims.board import Board
 from heldtrue.claims.catalogue import Catalogue, Group
 from heldtrue.claims.model import Against, Claim
-from heldtrue.claims.overview import overview
-from heldtrue.claims.tally import Choice
 from heldtrue.crypto.platform import PlatformKey
 from heldtrue.db.embedded import EmbeddedServer
 from heldtrue.db.migrate import migrate
@@ -41,9 +39,11 @@ from heldtrue.db.tx import Database, PoolSizes
 from heldtrue.kernel.clock import SystemClock
 from heldtrue.kernel.ids import CryptoKeyId, LeafId
 from heldtrue.kernel.secret import Secret
-from heldtrue.trust.document import Publisher, Window, build
+from heldtrue.trust.asking import SHEET
+from heldtrue.trust.document import Publisher
 from heldtrue.trust.pages import trust_page
 from heldtrue.trust.render import Pages
+from heldtrue.trust.routes import ALL, FRESH, Look, TrustServices
 from heldtrue.trust.site import Site
 
 WEEK = timedelta(days=7)
@@ -65,6 +65,17 @@ def _run(_arena: object) -> object:
 
 PLACE = b"g.placeholder"
 ATTACK = Attack(name=PLACE.decode(), place=Place.OBSERVE, tries=("Try.",), run=_run, breaks="any-dsn")  # type: ignore[arg-type]
+
+
+class Later:
+    """The clock of the pages: the scene's own time."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+
+    def now(self) -> datetime:
+        """Return it."""
+        return self._scene.now
 
 
 @dataclass
@@ -147,24 +158,26 @@ class Scene:
 
     # ------------------------------------------------------------ looks
 
-    def look(self, board: Board, shown: int = 50) -> bytes:
-        """Read what is new and render one screen."""
-        with self.database.system() as tx:
-            seen = overview(board, tx, self.now, Choice(size=shown))
-        window = Window(
-            total=len(self.catalogue.claims), page=1, pages=1, next=None, asked={}, tally=seen.tally,
-            troubled=seen.troubled.verdicts,
+    def site(self, shown: int = SHEET) -> Look:
+        """Return the trust page as the product serves it, with so many claims on a sheet at most."""
+        services = TrustServices(
+            database=self.database, clock=Later(self), catalogue=self.catalogue, publisher=self.publisher,
+            paused=lambda: False, log=self.log,
         )  # fmt: skip
-        document = build(self.catalogue, seen.standing, self.publisher, paused=False, window=window)
-        return trust_page(self.pages, document)
+        return Look(services, shown)
 
-    def whole(self) -> tuple[Board, float]:
-        """Return a board that has read the whole log, and the milliseconds that it took."""
-        board = Board(self.catalogue, self.log)
+    def look(self, site: Look) -> bytes:
+        """Read what is new and render one sheet; what was looked at before is too old to be shown again."""
+        self.now += FRESH
+        return trust_page(self.pages, site.now(ALL), ALL)
+
+    def whole(self) -> tuple[Look, float]:
+        """Return a page that has read the whole log, and the milliseconds that it took."""
+        site = self.site()
         begun = time.perf_counter()
         with self.database.system() as tx:
-            board.read(tx, most=None)
-        return board, (time.perf_counter() - begun) * 1000
+            site.board.read(tx, most=None)
+        return site, (time.perf_counter() - begun) * 1000
 
     def summarise(self, board: Board) -> None:
         """Keep a summary, and let the log take its digest."""
@@ -226,16 +239,18 @@ def _scenes(count: int) -> Iterator[tuple[Scene, int]]:
 
 
 def _point(scene: Scene, weeks: int) -> tuple[dict[str, float], list[Row]]:
-    board, whole = scene.whole()
-    scene.look(board)
-    found = {REFERENCE: whole, "overview": _median(lambda: scene.look(board))}
-    scene.summarise(board)
-    found["start"] = _median(lambda: scene.look(Board(scene.catalogue, scene.log)), rounds=3)
+    site, whole = scene.whole()
+    scene.look(site)
+    found = {REFERENCE: whole, "overview": _median(lambda: scene.look(site))}
+    scene.summarise(site.board)
+    found["start"] = _median(lambda: scene.look(scene.site()), rounds=3)
     for shown in SHOWN:
-        found[f"shown {shown}"] = _median(lambda shown=shown: scene.look(board, shown), rounds=5)
+        other = scene.site(shown)
+        scene.look(other)
+        found[f"shown {shown}"] = _median(lambda other=other: scene.look(other), rounds=5)
     named = f"{scene.count:,} claims, {weeks} weeks"
     return found, [
-        row(f"{named}: overview of 50", found["overview"], "ms", REFERENCE, whole),
+        row(f"{named}: overview, {SHEET} claims a sheet", found["overview"], "ms", REFERENCE, whole),
         row(f"{named}: start from a summary, and overview", found["start"], "ms", REFERENCE, whole),
     ]
 

@@ -185,10 +185,6 @@ class Replay:
         """Take note that everything so far was in the log at *at*: nothing that follows can be dated before."""
         self.not_before = max(at, self.not_before or at)
 
-    def check_times(self, at: datetime) -> list[str]:
-        """Name what was never completed, or is dated after the log's time *at*."""
-        return self.incomplete(at) + self.postdated(at, "the log's own clock")
-
     def standings(self, at: datetime) -> dict[str, Standing]:
         """Say where each scheduled claim stands at the log's time *at*."""
         return {

@@ -54,7 +54,6 @@ TUNING = {"wal_level": "logical", "fsync": "off", "shared_buffers": "32MB"}
 """Of a scratch database: its log can be decoded, and it does not wait for the disk."""
 _log = structlog.get_logger("heldtrue.claims")
 _PR_SET_DUMPABLE = 4
-_REACHED = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what to dial instead
 
 
 def engine(parts: Services, laboratory: Laboratory, version: str) -> Engine:

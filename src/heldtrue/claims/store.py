@@ -254,16 +254,6 @@ def entry_of(tx: SystemTx, leaf: UUID) -> EntryRow | None:
     )
 
 
-def failed_runs(tx: SystemTx, attack: str, before: int, limit: int) -> list[NumberRow]:
-    """Return runs of *attack* that did not hold, numbers below *before*, the newest first."""
-    return tx.many(
-        NumberRow,
-        "SELECT number, leaf_id FROM heldtrue.attack_results WHERE attack = %s AND outcome <> 'held'"
-        " AND number < %s AND evidence->>'against' = 'control' ORDER BY number DESC LIMIT %s",
-        (attack, before, limit),
-    )
-
-
 def evidence(tx: SystemTx, attack: str, number: int) -> EvidenceRow | None:
     """Return the evidence of one run."""
     return tx.one(

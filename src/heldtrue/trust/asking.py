@@ -63,15 +63,17 @@ class Found:
 class Finder:
     """Knows the words of every claim of a catalogue, once."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, sheet: int = SHEET) -> None:
+        """*sheet*: how many claims one page shows at most."""
+        self._sheet = sheet
         self._claims = [(claim, _words(claim)) for claim in catalogue.claims]
 
     def find(self, ask: Ask, states: Mapping[str, State]) -> Found:
         """Return the claims that *ask* means, as they stand."""
         claims = list(self._matching(ask, states))
-        pages = max(1, -(-len(claims) // SHEET))
+        pages = max(1, -(-len(claims) // self._sheet))
         page = min(ask.number, pages)
-        return Found(tuple(claims[(page - 1) * SHEET : page * SHEET]), len(claims), page, pages)
+        return Found(tuple(claims[(page - 1) * self._sheet : page * self._sheet]), len(claims), page, pages)
 
     def _matching(self, ask: Ask, states: Mapping[str, State]) -> Iterable[Claim]:
         wanted = ask.q.lower()[:LONGEST].split()

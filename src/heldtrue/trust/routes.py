@@ -21,9 +21,8 @@ from heldtrue.capabilities.ledger.witness_routes import views as witness_views
 from heldtrue.claims import store
 from heldtrue.claims.board import Board, Standing
 from heldtrue.claims.catalogue import ROWS, Catalogue
-from heldtrue.claims.overview import screen
+from heldtrue.claims.overview import headlines
 from heldtrue.claims.store import HeadRow
-from heldtrue.claims.tally import Choice
 from heldtrue.claims.verdict import AttackStanding, Verdict
 from heldtrue.db.tx import Database, SystemTx
 from heldtrue.http.exchange import Page
@@ -33,7 +32,7 @@ from heldtrue.kernel.errors import NotFoundError
 from heldtrue.kernel.ids import LeafId
 from heldtrue.trust import frameworks, questions, verify
 from heldtrue.trust import pages as views
-from heldtrue.trust.asking import Ask, Finder
+from heldtrue.trust.asking import SHEET, Ask, Finder
 from heldtrue.trust.changes import routes as changes_routes
 from heldtrue.trust.document import ClaimView, Publisher, RunView, TrustDocument, build, run_view
 from heldtrue.trust.facts import Facts, no_facts
@@ -104,10 +103,11 @@ class TrustServices:
 class Look:
     """What is known at this moment, read at most once a second whoever asks how often."""
 
-    def __init__(self, services: TrustServices) -> None:
+    def __init__(self, services: TrustServices, sheet: int = SHEET) -> None:
+        """*sheet*: how many claims one page shows at most."""
         self._services = services
         self.board = Board(services.catalogue, services.log)
-        self._finder = Finder(services.catalogue)
+        self._finder = Finder(services.catalogue, sheet)
         self._lock = threading.Lock()
         self._kept: dict[Ask, TrustDocument] = {}
         self._read_at: datetime | None = None
@@ -171,7 +171,7 @@ class Look:
         services, board = self._services, self.board
         with services.database.system() as tx:
             head, seen_by = self._read(tx, now)
-        seen = screen(board, head, now, Choice(size=1))
+        top = headlines(board, now)
         found = self._finder.find(ask, board.tallies.states())
         claims = [board.memory.claim(claim) for claim in found.claims]
         window = Window(
@@ -180,8 +180,8 @@ class Look:
             pages=found.pages,
             next=ask.link("/trust.json", found.page + 1) if found.page < found.pages else None,
             asked=ask.asked(),
-            tally=seen.tally,
-            troubled=seen.troubled.verdicts,
+            tally=top.tally,
+            troubled=top.troubled,
         )
         standing = Standing(now, board.verdicts(claims, now), head, board.problems)
         return build(

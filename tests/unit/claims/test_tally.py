@@ -13,8 +13,8 @@ from heldtrue.capabilities.attestations.model import Document
 from heldtrue.claims.board import Board
 from heldtrue.claims.catalogue import Catalogue, Group
 from heldtrue.claims.model import Against, Claim, State
-from heldtrue.claims.overview import screen
-from heldtrue.claims.tally import Choice
+from heldtrue.claims.overview import headlines
+from heldtrue.trust.asking import Ask, Finder
 
 TICK = timedelta(microseconds=1)
 
@@ -54,8 +54,6 @@ def test_the_counts_are_those_of_judging_every_claim(seed: int) -> None:
         judged = {verdict.claim.id: verdict.state for verdict in board.judge(now)}
         assert board.tallies.states() == judged
         assert board.tallies.total() == {state: list(judged.values()).count(state) for state in State}
-        by_group = {name: sum(found.values()) for name, found in board.tallies.groups().items()}
-        assert by_group == {"G0": 10, "G1": 10, "G2": 10}
 
 
 def test_a_claim_turns_stale_at_its_instant_without_anything_new() -> None:
@@ -83,11 +81,13 @@ def test_nothing_is_judged_again_where_nothing_has_changed(monkeypatch: pytest.M
 def test_one_screen_has_its_page_and_what_is_in_trouble() -> None:
     board = a_board(120)
     board.fold(a_run(NOON, Outcome.BROKEN, attack="g.a101"))
-    found = screen(board, None, NOON, Choice(group="G1", page=2, size=30))
-    assert [verdict.claim.id for verdict in found.standing.verdicts] == [f"g.c{n}" for n in range(91, 120, 3)]
+    top = headlines(board, NOON)
+    assert top.troubled[0].claim.id == "g.c101"
+    assert sum(top.tally.values()) == 120
+    finder, states = Finder(board.memory.catalogue, sheet=30), board.tallies.states()
+    found = finder.find(Ask(group="G1", page="2"), states)
+    assert [claim.id for claim in found.claims] == [f"g.c{n}" for n in range(91, 120, 3)]
     assert (found.total, found.pages, found.page) == (40, 2, 2)
-    assert found.troubled.verdicts[0].claim.id == "g.c101"
-    assert sum(found.tally.values()) == 120
-    failing = screen(board, None, NOON, Choice(state=State.FAILING))
-    assert [verdict.claim.id for verdict in failing.standing.verdicts] == ["g.c101"]
-    assert screen(board, None, NOON, Choice(page=99)).page == 3
+    failing = finder.find(Ask(state=State.FAILING), states)
+    assert [claim.id for claim in failing.claims] == ["g.c101"]
+    assert finder.find(Ask(page="99"), states).page == 4

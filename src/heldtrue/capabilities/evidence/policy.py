@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from heldtrue.capabilities.disclosure.scoring import RANK, Severity
-from heldtrue.capabilities.evidence.model import PUSHED, Kind
+from heldtrue.capabilities.evidence.model import Kind
 from heldtrue.capabilities.registers import model as registers
 from heldtrue.capabilities.registers.model import Change
 from heldtrue.kernel.errors import BadInputError
@@ -121,4 +121,3 @@ def _judge(change: Change[GatePolicy]) -> None:
 GATE = registers.Kind(name="gate", title="What the gate lets through", type=GatePolicy, public=True, guard=_judge)
 KINDS: tuple[registers.Kind[Any], ...] = (GATE,)
 """For the one table of registers."""
-KINDS_OF_EVIDENCE = tuple(kind.value for kind in PUSHED)

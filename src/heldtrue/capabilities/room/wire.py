@@ -26,12 +26,6 @@ Words = Annotated[str, msgspec.Meta(max_length=4000)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=60, pattern="^[a-z0-9]([a-z0-9-]{0,58}[a-z0-9])?$(?!\n)")]
 
 
-class TheDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Names a document."""
-
-    document: Name
-
-
 class Publish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Ask for a document to be listed, with the file that was sent last."""
 
