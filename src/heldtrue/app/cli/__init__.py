@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Iterable
 
 import typer
 from typer.exceptions import TyperException
@@ -13,38 +14,76 @@ from heldtrue.app.cli.output import complain
 from heldtrue.kernel.errors import BadInputError, HeldtrueError, SettingsError
 
 INTERRUPTED = 130
-
-
-THIN = {
+COMMANDS = {
+    "up": "up",
+    "demo": "demo",
+    "doctor": "upkeep",
+    "verify": "upkeep",
+    "backup": "backups",
+    "restore": "backups",
+    "probe": "probe",
+    "ports": "ports",
+    "gate": "evidence",
+    "lint": "lint",
+    "renew-operator": "upkeep",
+    "version": "upkeep",
+    "uninstall": "upkeep",
+}
+"""Commands of one word, and the module that has each under its name."""
+GROUPS = {
     "orgs": "registers",
     "keys": "registers",
+    "edge": "edge",
     "endpoints": "endpoints",
     "payloads": "payloads",
+    "addresses": "mail",
+    "mail": "mail",
+    "post": "post",
+    "documents": "documents",
+    "requests": "asked",
     "deliveries": "deliveries",
     "transforms": "transforms",
     "flows": "transforms",
-    "addresses": "mail",
+    "credentials": "credentials",
     "portal": "portal",
-    "questionnaire": "questionnaire",
-    "agreements": "agreements",
+    "registers": "entries",
+    "vendors": "vendors",
     "reports": "reports",
     "disclosure": "reports",
     "advisories": "reports",
-    "registers": "entries",
-    "vendors": "vendors",
+    "evidence": "evidence",
+    "findings": "evidence",
+    "log": "log",
+    "claims": "claims",
+    "questionnaire": "questionnaire",
+    "agreements": "agreements",
 }
-"""Groups of commands that only talk to an instance, and their modules: they start without loading the server."""
+"""Groups of commands, and the module that has each under its name."""
+_PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": ["--no-such-help"]}
 
 
 def main() -> None:
-    """Run the command line and exit."""
+    """Run the command line and exit; only what the command asked for needs is loaded."""
     asked = sys.argv[1] if len(sys.argv) > 1 else ""
-    if asked in THIN:
-        cli = frame()
-        cli.add_typer(getattr(importlib.import_module(f"heldtrue.app.cli.{THIN[asked]}"), asked), name=asked)
-    else:
-        from heldtrue.app.cli.commands import cli
-    sys.exit(run(cli))
+    known = asked in COMMANDS or asked in GROUPS
+    sys.exit(run(commands([asked]) if known else commands([*COMMANDS, *GROUPS])))
+
+
+def commands(names: Iterable[str]) -> typer.Typer:
+    """Return the command line with the commands and groups of *names*."""
+    from heldtrue.app.cli.session import command
+
+    cli = frame()
+    cli.callback()(lambda: None)  # with a single command, its name is still to be given
+    for name in names:
+        module = importlib.import_module(f"heldtrue.app.cli.{COMMANDS.get(name) or GROUPS[name]}")
+        if name in GROUPS:
+            cli.add_typer(getattr(module, name), name=name)
+        elif name in ("up", "verify"):  # they have options of their own only
+            cli.command(name, context_settings=_PASSED_ON if name == "verify" else None)(getattr(module, name))
+        else:
+            command(cli, name)(getattr(module, name.replace("-", "_")))
+    return cli
 
 
 def frame() -> typer.Typer:

@@ -13,7 +13,7 @@ import typer
 from heldtrue.app.cli.client import segment
 from heldtrue.app.cli.edge_config import config_command
 from heldtrue.app.cli.session import Session, command
-from heldtrue.app.cli.up import serve
+from heldtrue.app.cli.up import up
 from heldtrue.app.instance import AlreadyRunningError
 from heldtrue.kernel.errors import SettingsError
 
@@ -33,9 +33,9 @@ _DECLARED: dict[str, Any] = {
 
 def _callback() -> Callable[..., None]:
     """Return `heldtrue edge --upstream URL …`: `up`, with all of its options, and the proxy in front."""
-    hints = typing.get_type_hints(serve, include_extras=True)
+    hints = typing.get_type_hints(up, include_extras=True)
     parameters = [inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)]
-    for option in inspect.signature(serve).parameters.values():
+    for option in inspect.signature(up).parameters.values():
         name = _RENAMED.get(option.name, option.name)
         parameters.append(option.replace(name=name, annotation=_DECLARED.get(name, hints[option.name])))
 
@@ -50,7 +50,7 @@ def _callback() -> Callable[..., None]:
             typer.echo(context.get_help())
             raise typer.Exit(2)
         try:
-            serve(**given, edge_upstream=upstream, edge_proxy_listen=listen or PROXY_LISTEN)
+            up(**given, edge_upstream=upstream, edge_proxy_listen=listen or PROXY_LISTEN)
         except AlreadyRunningError as error:
             raise AlreadyRunningError(
                 error.message,

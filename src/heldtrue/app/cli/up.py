@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from heldtrue.app import instance, logs
-from heldtrue.app.running import Serving, up
+from heldtrue.app import instance, logs, running
+from heldtrue.app.running import Serving
 from heldtrue.app.settings import load
 
 Networks = Annotated[
@@ -19,7 +19,7 @@ Networks = Annotated[
 ]
 
 
-def serve(
+def up(
     *,
     data_dir: Annotated[Path | None, typer.Option("--data-dir", help="Where everything is kept.")] = None,
     listen: Annotated[str | None, typer.Option(help="HOST:PORT, 127.0.0.1:8443 by default.")] = None,
@@ -78,7 +78,7 @@ def serve(
         for line in greeting(serving):
             console.print(line)
 
-    raise typer.Exit(up(settings, path, demo=demo, say=say, serving=announce))
+    raise typer.Exit(running.up(settings, path, demo=demo, say=say, serving=announce))
 
 
 def greeting(serving: Serving) -> list[str]:
