@@ -16,6 +16,7 @@ help: ## List the targets.
 	@echo "Installing the locked dependencies (about a minute)"
 	@$(PIP) install --require-hashes -r requirements/run.txt
 	@$(PIP) install --no-deps --no-build-isolation -e verify -e .
+	@$(PY) -m compileall -q src verify
 	@touch $@
 
 .venv/.dev: .venv/.run requirements/dev.txt

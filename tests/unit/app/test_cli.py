@@ -207,23 +207,10 @@ def test_a_plain_url_is_refused() -> None:
         Api("http://127.0.0.1:8443", None, None)
 
 
-SERVERS = frozenset(
-    [
-        "up",
-        "demo",
-        "backup",
-        "restore",
-        "probe",
-        "ports",
-        "gate",
-        "lint",
-        "edge",
-        "evidence",
-        "findings",
-        "log",
-        "claims",
-    ],
-)
+SERVERS = {
+    "up", "demo", "backup", "restore", "probe", "ports", "gate", "lint", "edge", "evidence", "findings", "log",
+    "claims",
+}  # fmt: skip
 """What loads parts of the server; the others only talk to an instance, and are quick to start."""
 
 
