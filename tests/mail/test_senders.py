@@ -41,7 +41,7 @@ def record(key: RSAPrivateKey) -> str:
     return "v=DKIM1; k=rsa; p=" + base64.b64encode(spki).decode()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)  # before any test asks: that there is no such name is remembered
 def key(names: Names) -> RSAPrivateKey:
     made = rsa()
     names.text("s1._domainkey.signer.test", record(made))
