@@ -85,7 +85,7 @@ class VulnerableApi(Api):
             token = f"{parts[0]}.{parts[1]}.{right}"
         if name == "statements" and parts[2] == right and claims["jti"] not in self.revoked:  # forgets the expiry
             return Caller(str(claims["org"]), str(claims["role"]))
-        if name == "exports" and parts[2] == right and float(str(claims["exp"])) > time.time():  # revocation is not seen
+        if name == "exports" and parts[2] == right and float(str(claims["exp"])) > time.time():  # not whether it lives
             return Caller(str(claims["org"]), str(claims["role"]))
         claims = self.claims(token)
         return Caller(str(claims["org"]), str(claims["role"]))

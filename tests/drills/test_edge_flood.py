@@ -10,10 +10,10 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from bench.flood import CONNECTIONS, TIMES, ask, door, flooding
+from bench.flood import CONNECTIONS, ask, door, flooding
 
 SECONDS = 2.0
-CALM, LIMIT = 20, 30
+CALM, LIMIT, TIMES = 5, 10, 20
 """Requests a second: few, so that a slow machine floods too."""
 
 
@@ -27,7 +27,7 @@ def behind(tmp_path: Path) -> Generator[tuple[int, str, str]]:
 @pytest.mark.drill
 def test_a_flood_is_refused_at_its_own_limit_and_nobody_else_is(behind: tuple[int, str, str]) -> None:
     port, flood, quiet = behind
-    with flooding(port, flood, SECONDS + 1, LIMIT) as statuses:
+    with flooding(port, flood, SECONDS + 1, LIMIT, TIMES) as statuses:
         beside = asyncio.run(ask(port, quiet, CALM, SECONDS, CONNECTIONS))
     assert beside.statuses == {204: CALM * SECONDS}
     assert set(statuses) == {204, 429}
