@@ -39,6 +39,7 @@ _ENV = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
     auto_reload=False,
+    cache_size=-1,  # each is compiled when it is first asked for, and kept
 )
 _ENV.filters.update(
     lasting=words.lasting,
@@ -51,7 +52,6 @@ _ENV.filters.update(
 )
 _GLOBALS: dict[str, Any] = _ENV.globals
 _GLOBALS.update(ago=words.ago, since=words.since, day_before=words.day_before, counted=words.counted)
-_COMPILED = {name: _ENV.get_template(name) for name in TEMPLATES}
 
 
 class Pages:
@@ -70,7 +70,7 @@ class Pages:
         Templates extend `base.html` and get, beside *values*: `site`, `links`, `at` and `twin`.
         """
         shown = {"site": self.site, "links": nav.links(at, TEMPLATES), "at": at, "twin": twin, **values}
-        return _COMPILED[template].render(shown).encode()
+        return _ENV.get_template(template).render(shown).encode()
 
     def links(self, at: str) -> list[nav.Link]:
         """Return what the navigation of a page shows."""
