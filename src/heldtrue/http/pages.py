@@ -28,7 +28,13 @@ def code(text: str) -> Markup:
 
 
 _HTML = jinja2.Environment(
-    loader=jinja2.PackageLoader("heldtrue.http", "templates"),
+    loader=jinja2.DictLoader(
+        {
+            item.name: item.read_text("utf-8")
+            for item in resources.files("heldtrue.http").joinpath("templates").iterdir()
+            if item.name.endswith(".html")
+        }
+    ),
     autoescape=True,
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
@@ -36,9 +42,6 @@ _HTML = jinja2.Environment(
     auto_reload=False,
 )
 _HTML.filters["code"] = code
-_TEMPLATES = {
-    name: _HTML.get_template(name) for name in ("frame.html", "reference.html", "problem.html", "problems.html")
-}
 STYLE = resources.files("heldtrue.http").joinpath("templates", "reference.css").read_bytes()
 """Read at import, before the process gives up its rights."""
 
@@ -76,7 +79,7 @@ def reference(routes: Sequence[Route], document: Json) -> bytes:
         operation = document["paths"][openapi.template(route)][route.method.lower()]
         groups.setdefault(operation["tags"][0], []).append(_described(route, operation, document))
     ordered = dict(sorted(groups.items(), key=lambda group: (group[1][0].route.realm is Realm.PUBLIC, group[0])))
-    page = _TEMPLATES["reference.html"].render(
+    page = _HTML.get_template("reference.html").render(
         groups=ordered, version=document["info"]["version"], count=len(routes), Realm=Realm
     )
     return page.encode()
@@ -89,8 +92,9 @@ def problem_pages() -> tuple[bytes, dict[str, bytes]]:
         for kind in kinds()
     ]
     described.sort(key=lambda one: (one["status"], one["code"]))
-    index = _TEMPLATES["problems.html"].render(problems=described).encode()
-    return index, {str(one["code"]): _TEMPLATES["problem.html"].render(problem=one).encode() for one in described}
+    index = _HTML.get_template("problems.html").render(problems=described).encode()
+    page = _HTML.get_template("problem.html")
+    return index, {str(one["code"]): page.render(problem=one).encode() for one in described}
 
 
 def _described(route: Route, operation: Json, document: Json) -> Described:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -65,8 +66,10 @@ _PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_op
 def main() -> None:
     """Run the command line and exit; only what the command asked for needs is loaded."""
     asked = sys.argv[1] if len(sys.argv) > 1 else ""
-    known = asked in COMMANDS or asked in GROUPS
-    sys.exit(run(commands([asked]) if known else commands([*COMMANDS, *GROUPS])))
+    gc.disable()  # thousands of modules come, and nothing goes
+    cli = commands([asked] if asked in COMMANDS or asked in GROUPS else [*COMMANDS, *GROUPS])
+    gc.enable()
+    sys.exit(run(cli))
 
 
 def commands(names: Iterable[str]) -> typer.Typer:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from heldtrue.capabilities.mail.terms import RefusedReplyError, refused
 
-_ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]"
-_LOCAL = rf'(?:{_ATEXT}+(?:\.{_ATEXT}+)*|"(?:[ !#-\[\]-~\u0080-\U0010ffff]|\\[ -~])*")'
-_LABEL = r"[A-Za-z0-9\u0080-\U0010ffff](?:[A-Za-z0-9\u0080-\U0010ffff-]{0,61}[A-Za-z0-9\u0080-\U0010ffff])?"
+# Written as what is left out: a range up to U+10FFFF takes long to compile.
+_ATEXT = r'[^\x00-\x20"(),.:;<>@\[\\\]\x7f]'
+_LOCAL = rf'(?:{_ATEXT}+(?:\.{_ATEXT}+)*|"(?:[^\x00-\x1f"\\\x7f]|\\[ -~])*")'
+_ALNUM = r"[^\x00-/:-@\[-`{-\x7f]"
+_LABEL = rf"{_ALNUM}(?:[^\x00-,./:-@\[-`{{-\x7f]{{0,61}}{_ALNUM})?"
 _DOMAIN = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[A-Za-z0-9.:-]{{1,64}}\])"
 _ROUTE = rf"(?:@{_DOMAIN}(?:,@{_DOMAIN})*:)?"
 _PATH = re.compile(rf"<(?:{_ROUTE}(?P<local>{_LOCAL})@(?P<domain>{_DOMAIN}))?>")
