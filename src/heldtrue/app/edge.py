@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ from heldtrue.kernel.secret import Secret
 
 LOOK = 2.0
 """Seconds between two looks at the upstream's keys."""
+TURN = 0.001
+"""Seconds after which a thread that computes gives way to one that waits: a commit's round trips wait for the loop."""
 _NAMING = b"heldtrue edge limits"
 _log = structlog.get_logger("heldtrue.edge")
 
@@ -89,6 +92,7 @@ def children(
     def main(ready: Ready) -> int:
         preload.tell_late_imports()
         leave()
+        sys.setswitchinterval(TURN)
         return web.serve_sites(partial(_sites, ground, listeners, certificate(), valkey), ready)
 
     return [Child(f"edge-{number}", main, ground.home.account, serves=True) for number in range(1, edge.processes + 1)]

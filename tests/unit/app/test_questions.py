@@ -95,7 +95,12 @@ def test_questions_are_answered_in_their_order_however_they_arrive() -> None:
         said = await reader.read()
         writer.close()
         assert said.count(b"HTTP/1.1 200 OK\r\n") == 4
-        assert [part.partition(b" ")[0] for part in said.split(b"\r\n\r\n/")[1:]] == [b"one", b"wait", b"three", b"four"]
+        assert [part.partition(b" ")[0] for part in said.split(b"\r\n\r\n/")[1:]] == [
+            b"one",
+            b"wait",
+            b"three",
+            b"four",
+        ]
         assert said.count(b"connection: close") == 1
         assert b"127.0.0.1" in said
         assert b"date: " in said

@@ -50,8 +50,12 @@ Place = tuple[TenantId, str]
 def by_place(served: Sequence[Served]) -> dict[Place, list[Served]]:
     """Return the requests of each organisation's environment, in their order."""
     found: dict[Place, list[Served]] = {}
+    tenant, environment, here = None, "", list[Served]()
     for one in served:
-        found.setdefault((one.tenant, one.environment), []).append(one)
+        if one.tenant is not tenant or one.environment != environment:  # else as the last one's, which needs no hash
+            tenant, environment = one.tenant, one.environment
+            here = found.setdefault((tenant, environment), [])
+        here.append(one)
     return found
 
 
