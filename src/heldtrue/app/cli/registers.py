@@ -126,7 +126,7 @@ def roll_key(
 @command(keys, "roll-sessions")
 def roll_session_key(session: Session) -> None:
     """Announce the next key that session tokens are signed with (operator); both are published meanwhile."""
-    made = session.operator().post("/v1/session-keys/roll")
+    made = session.operator().call("POST", "/v1/session-keys/roll")
     session.out.record(made)
     session.out.say("The key set shows both. It signs from the worker's first hourly round after `not_before`.")
 
