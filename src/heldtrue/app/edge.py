@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import socket
-import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -40,10 +38,6 @@ from heldtrue.kernel.secret import Secret
 
 LOOK = 2.0
 """Seconds between two looks at the upstream's keys."""
-TURN = 0.001
-"""Seconds after which a thread that computes gives way to one that waits: a commit's round trips wait for the loop."""
-GARBAGE = 50_000
-"""Objects after which cycles are looked for: whoever waits for a commit holds a few dozen, and none is garbage."""
 _NAMING = b"heldtrue edge limits"
 _log = structlog.get_logger("heldtrue.edge")
 
@@ -95,8 +89,6 @@ def children(
     def main(ready: Ready) -> int:
         preload.tell_late_imports()
         leave()
-        sys.setswitchinterval(TURN)
-        gc.set_threshold(GARBAGE)
         return web.serve_sites(partial(_sites, ground, listeners, certificate(), valkey), ready)
 
     return [Child(f"edge-{number}", main, ground.home.account, serves=True) for number in range(1, edge.processes + 1)]

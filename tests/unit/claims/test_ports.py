@@ -12,14 +12,13 @@ def test_every_listening_socket_of_a_process_is_found_and_no_other() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as four,
         socket.create_server(("::1", 0), family=socket.AF_INET6) as six,
-        socket.socket() as bound,
+        socket.create_connection(four.getsockname()) as linked,
     ):
-        bound.bind(("127.0.0.1", 0))
         found = set(listening(os.getpid()))
         for server, address in ((four, "127.0.0.1"), (six, "::1")):
             inode, port = os.fstat(server.fileno()).st_ino, server.getsockname()[1]
             assert Listening(inode, address, port) in found
-        assert bound.getsockname()[1] not in {one.port for one in found}
+        assert linked.getsockname()[1] not in {one.port for one in found}
     assert not found & set(listening(os.getpid()))
 
 
