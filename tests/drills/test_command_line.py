@@ -76,6 +76,9 @@ def test_keys_and_payloads_by_command(instance: Instance, tmp_path: Path) -> Non
     asked("payloads", "list", *here, "--credential-file", second)
     key.chmod(0o644)
     assert "others may read it" in run("payloads", "list", *as_them, status=2)
+    rolled = asked("keys", "roll-sessions", *here)
+    assert rolled["state"] == "pre-activation"  # type: ignore[index,call-overload]
+    assert asked("keys", "roll-sessions", *here) == rolled
 
 
 def test_the_log_by_command(instance: Instance) -> None:

@@ -170,7 +170,7 @@ def test_the_token_and_its_subject_are_in_no_answer_and_no_entry_but_the_first(w
     assert got["token"].split(".")[2] not in json.dumps(whole.house.entries(admin))
 
 
-def test_tokens_live_on_through_a_rotation_and_its_key_is_published_before_it_signs(whole: Whole) -> None:
+def test_tokens_live_on_through_a_rotation_be_it_due_or_the_operators(whole: Whole) -> None:
     admin, parts, house = whole.house.organisation(), whole.parts, whole.house
     platform = parts.ground.home.platform
 
@@ -201,3 +201,19 @@ def test_tokens_live_on_through_a_rotation_and_its_key_is_published_before_it_si
     house.clock.at += timedelta(minutes=20)
     assert published() == [second]
     assert before.get("/v1/self").status == 401
+    rolled = house.operator.post("/v1/session-keys/roll")
+    assert (rolled.status, rolled.json()["state"]) == (200, "pre-activation"), rolled.body
+    assert house.operator.post("/v1/session-keys/roll").json() == rolled.json(), "asked again it is the same one"
+    assert admin.post("/v1/session-keys/roll").status == 403
+    third = rolled.json()["id"]
+    assert set(published()) == {second, third}
+    house.clock.at += ANNOUNCED - timedelta(minutes=1)
+    before = house.caller(minted(admin, permissions=["self.read"], ttl_seconds=900)["token"])
+    assert rotate() == []
+    house.clock.at += timedelta(minutes=1)
+    assert rotate() == ["session active"]
+    assert json.loads(decode_part(minted(admin)["token"].split(".")[0]))["kid"] == third
+    assert before.get("/v1/self").status == 200
+    assert set(published()) == {second, third}
+    house.clock.at += timedelta(minutes=20)
+    assert published() == [third]

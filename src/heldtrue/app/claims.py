@@ -272,12 +272,16 @@ def scratch(directory: Path, above: Ground, parts: Sequence[str] = ()) -> Genera
             socket_.close()
             return worker.work(ground, ready)
 
+        def leave() -> None:
+            _let_look()
+            socket_.close()
+
         desk, post = stack.enter_context(runner.listening(home)), stack.enter_context(mail.listening(home))
         children = [
             *runner.children(home, desk),
             Child("web", serve, home.account),
             Child("worker", work, home.account),
-            *mail.children(ground, post, lambda: certificate, socket_.close),
+            *mail.children(ground, post, lambda: certificate, leave),
         ]
         for child in children:
             stack.callback(child.stop, seconds=5.0)

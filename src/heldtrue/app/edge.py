@@ -21,7 +21,7 @@ from heldtrue.app.processes import Child, Ready
 from heldtrue.app.secret_uri import resolve_secret
 from heldtrue.app.services import Services, services
 from heldtrue.app.settings_edge import Edge, host_and_port
-from heldtrue.app.web import Site
+from heldtrue.app.web import Counter, Site
 from heldtrue.capabilities.access.sessions import issuer_of
 from heldtrue.capabilities.edge.doors.desk import Desk, Judge
 from heldtrue.capabilities.edge.doors.forward import ForwardAuth
@@ -33,6 +33,7 @@ from heldtrue.capabilities.edge.runtime import EdgeParts, EdgeRuntime, open_runt
 from heldtrue.capabilities.edge.upstreams import StampKeys
 from heldtrue.db.tx import PoolSizes
 from heldtrue.kernel.errors import HeldtrueError
+from heldtrue.kernel.ids import drawn_in_bulk
 from heldtrue.kernel.secret import Secret
 
 LOOK = 2.0
@@ -101,12 +102,12 @@ def group_of(edge: Edge, default: int) -> int:
 @asynccontextmanager
 async def _sites(
     ground: Ground, listeners: Listeners, certificate: Certificate, valkey: Secret[str] | None
-) -> AsyncGenerator[Sequence[Site]]:
+) -> AsyncGenerator[Sequence[Site | Counter]]:
     """Open the runtime and what stands before it; yield the doors."""
     with services(ground, PoolSizes(tenant=1, edge=2, system=4)) as parts:
         lessor = await asyncio.to_thread(_lessor, parts, valkey)
         async with open_runtime(_edge_parts(parts, lessor)) as runtime, _stamps(parts) as keys:
-            sites: list[Site] = []
+            sites: list[Site | Counter] = []
             if listeners.door is not None:
                 sites.append(_door(parts, runtime, keys, listeners.door, certificate))
             proxy = None
@@ -148,12 +149,13 @@ def _edge_parts(parts: Services, lessor: Lessor) -> EdgeParts:
 
 def _door(
     parts: Services, runtime: EdgeRuntime, keys: StampKeys, listener: socket.socket, certificate: Certificate
-) -> Site:
+) -> Site | Counter:
     edge = parts.ground.home.settings.edge
     trusted = TrustedProxies.parse(edge.trusted_proxies)
     app = ForwardAuth(_desk(parts, runtime, runtime.behind("forward"), trusted, keys))
-    proves = listener.family != socket.AF_UNIX and edge.client_ca is not None
-    return Site(app=app, listener=listener, certificate=certificate if proves else None, clients_prove=proves)
+    if listener.family == socket.AF_UNIX or edge.client_ca is None:
+        return Counter(ask=app.answer, listener=listener)
+    return Site(app=app, listener=listener, certificate=certificate, clients_prove=True)
 
 
 def _proxy(parts: Services, runtime: EdgeRuntime, keys: StampKeys) -> ReverseProxy:
@@ -174,7 +176,7 @@ def _desk(parts: Services, runtime: EdgeRuntime, judge: Judge, trusted: TrustedP
         judge=judge,
         trusted=trusted,
         clock=parts.ground.home.clock,
-        entropy=parts.entropy,
+        entropy=drawn_in_bulk(parts.entropy),
         keys=keys,
         problems_at=parts.ground.home.settings.public_url,
         count=runtime.count_stranger,

@@ -20,6 +20,7 @@ from granian.server.embed import Server
 
 from heldtrue.app.listener import BACKLOG, Certificate, in_memory
 from heldtrue.app.processes import Ready
+from heldtrue.app.questions import Ask, QuestionServer
 
 Scope = dict[str, Any]
 Asgi = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
@@ -39,6 +40,14 @@ class Site:
     clients_prove: bool = False
     """Whether each client must show a certificate of the authorities that come with the certificate."""
     websockets: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counter:
+    """Where short questions are answered in clear, and the socket they come on."""
+
+    ask: Ask
+    listener: socket.socket
 
 
 class SiteServer(Server):
@@ -74,6 +83,11 @@ class SiteServer(Server):
         self._shd = SocketHolder(os.dup(self._listener.fileno()), unix, BACKLOG)  # pyright: ignore[reportCallIssue]
         self._ssp = None
 
+    @property
+    def answers(self) -> bool:
+        """Whether connections are taken."""
+        return bool(self.wrks) and self.wrks[0].is_alive()
+
 
 def serve(
     make_app: Callable[[], Asgi],
@@ -94,7 +108,7 @@ def serve(
         close()
 
 
-def serve_sites(opened: Callable[[], AbstractAsyncContextManager[Sequence[Site]]], ready: Ready) -> int:
+def serve_sites(opened: Callable[[], AbstractAsyncContextManager[Sequence[Site | Counter]]], ready: Ready) -> int:
     """Serve what *opened* yields until SIGTERM, answering what is under way; return the exit code.
 
     A server that ends by itself ends the others, and the process with an error.
@@ -105,7 +119,7 @@ def serve_sites(opened: Callable[[], AbstractAsyncContextManager[Sequence[Site]]
         stop = asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, stop.set)
         async with opened() as sites:
-            servers = [SiteServer(site) for site in sites]
+            servers = [_server_of(site) for site in sites]
             serving = [loop.create_task(server.serve()) for server in servers]
             asked = loop.create_task(stop.wait())
             announced = loop.create_task(_announce(servers, ready))
@@ -121,11 +135,15 @@ def serve_sites(opened: Callable[[], AbstractAsyncContextManager[Sequence[Site]]
     return uvloop.run(main())
 
 
-async def _announce(servers: Sequence[SiteServer], ready: Ready) -> None:
-    """Say that answers are given, once every granian worker has taken its socket and certificate."""
-    while not all(server.wrks for server in servers):
+def _server_of(site: Site | Counter) -> SiteServer | QuestionServer:
+    return SiteServer(site) if isinstance(site, Site) else QuestionServer(site.ask, site.listener, GRACE)
+
+
+async def _announce(servers: Sequence[SiteServer | QuestionServer], ready: Ready) -> None:
+    """Say that answers are given, once every server has taken its socket and certificate."""
+    while not all(server.answers for server in servers):
         await asyncio.sleep(0)
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    if all(server.wrks and server.wrks[0].is_alive() for server in servers):
+    if all(server.answers for server in servers):
         ready()

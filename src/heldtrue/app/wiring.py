@@ -41,6 +41,7 @@ from heldtrue.capabilities.intake.model import Limits as IntakeLimits
 from heldtrue.capabilities.intake.routes import IntakeServices
 from heldtrue.capabilities.intake.routes import routes as intake_routes
 from heldtrue.capabilities.keystore.routes import routes as keystore_routes
+from heldtrue.capabilities.keystore.session_keys import routes as session_key_routes
 from heldtrue.capabilities.ledger import actions as ledger
 from heldtrue.capabilities.ledger.routes import routes as ledger_routes
 from heldtrue.capabilities.ledger.witness_routes import routes as witness_routes
@@ -138,6 +139,7 @@ def table(parts: Services) -> list[Route]:
         *witness_routes(parts.database, parts.ground.home.clock, witnesses(settings.witness)),
         *keystore_routes(parts.database, parts.ground.home.clock, witnesses(settings.witness)),
         *upstream_routes(parts.ground.home.platform),
+        *session_key_routes(parts.ground.home.platform),
         *probe_routes(ProbeServices(signers=parts.signers, origin=parts.ground.home.identity.origin)),
         *register_routes(KINDS),
         *claim_routes(claim_services(parts)),

@@ -120,6 +120,7 @@ SOUND: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "POST /v1/upstream-keys": _json({"upstream": "probe", "overlap_seconds": 0}),
     "GET /v1/upstream-keys": _JUST_ASK,
     "DELETE /v1/upstream-keys/{upstream_key_id}": _JUST_ASK,
+    "POST /v1/session-keys/roll": _JUST_ASK,
     "POST /v1/probes": _json(_PROBED),
     "GET /v1/probes": _JUST_ASK,
     "POST /v1/gap-analysis": _json({"level": "on-request"}),

@@ -48,6 +48,7 @@ class PoolSizes:
 
 
 _BEGIN = sql.SQL("BEGIN")
+_BEGIN_DURABLE = sql.SQL("BEGIN; SET LOCAL synchronous_commit = on")
 _BEGIN_TENANT = sql.SQL(
     "BEGIN; SELECT set_config('heldtrue.tenant', {}, true), set_config('heldtrue.environment', {}, true)"
 )
@@ -99,9 +100,9 @@ class Database:
             yield tx
 
     @contextmanager
-    def system(self) -> Generator[SystemTx]:
-        """Open a transaction of the machinery."""
-        with self._transaction(self._system, _BEGIN, SystemTx) as tx:
+    def system(self, *, durable: bool = False) -> Generator[SystemTx]:
+        """Open a transaction of the machinery; *durable*: its commit is on the disk whatever the server's default."""
+        with self._transaction(self._system, _BEGIN_DURABLE if durable else _BEGIN, SystemTx) as tx:
             yield tx
 
     def ping(self) -> None:

@@ -37,6 +37,7 @@ class Permission(StrEnum):
     CLAIM_ATTEST = "claim.attest"
     CLAIM_ANNOTATE = "claim.annotate"
     UPSTREAM_KEY_MANAGE = "upstream.key.manage"
+    SESSION_KEY_ROLL = "session.key.roll"
     PROBE_RECORD = "probe.record"
     ADDRESS_WRITE = "address.write"
     ADDRESS_READ = "address.read"
@@ -97,6 +98,7 @@ GRANTS: dict[Role, frozenset[Permission]] = {
             Permission.CLAIM_ATTEST,
             Permission.CLAIM_ANNOTATE,
             Permission.UPSTREAM_KEY_MANAGE,
+            Permission.SESSION_KEY_ROLL,
             Permission.PROBE_RECORD,
             Permission.POST_MANAGE,
             Permission.DOCUMENT_MANAGE,

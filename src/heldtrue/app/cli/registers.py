@@ -123,6 +123,14 @@ def roll_key(
     _show_key(session, made, save)
 
 
+@command(keys, "roll-sessions")
+def roll_session_key(session: Session) -> None:
+    """Announce the next key that session tokens are signed with (operator); both are published meanwhile."""
+    made = session.operator().call("POST", "/v1/session-keys/roll")
+    session.out.record(made)
+    session.out.say("The key set shows both. It signs from the worker's first hourly round after `not_before`.")
+
+
 def _span(text: str) -> timedelta:
     """Return the length of time written as `90d`, `12h` or `30m`."""
     match = re.fullmatch(r"([1-9][0-9]{0,5})([dhm])", text)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Self
+from typing import NamedTuple, Self
 
 from heldtrue.http.exchange import MalformedRequestError
 from heldtrue.kernel.errors import DeniedError, SettingsError
@@ -37,8 +37,7 @@ class UntrustedPeerError(DeniedError):
     code = "untrusted-peer"
 
 
-@dataclass(frozen=True, slots=True)
-class Forwarding:
+class Forwarding(NamedTuple):
     """What forwarding headers came, each with its values in the order they came in."""
 
     x_forwarded_for: Sequence[str] = ()

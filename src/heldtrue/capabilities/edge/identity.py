@@ -39,6 +39,9 @@ IDENTITY_HEADERS = (
     PROOF,
 )
 """What an answer of a door bears, and what a proxy hands on to the upstream, having removed any of these before."""
+REMEMBERED = 4096
+"""Callers whose headers are remembered; kept with them, so that no other object takes their place."""
+_told: dict[int, tuple[Caller, tuple[str, ...]]] = {}
 _PLAIN = "!#$&'()*+,-./:;<=>?@[]^_`{|}~"
 _IS_PLAIN = re.compile(rf"[A-Za-z0-9{re.escape(_PLAIN)}]*").fullmatch
 _URL = bytes.maketrans(b"+/", b"-_")
@@ -91,17 +94,28 @@ def stamp(
     mac: while a key is rolled, the upstream may know only one of the two.
     """
     expires = str(int(now.timestamp()) + LIFETIME)
+    told = (*_about(caller), request)
+    message = signed_bytes(method, host, target, expires, told)
+    macs = " ".join([f"{key.label}={_encoded(key.mac(message))}" for key in keys])
+    return list(zip(IDENTITY_HEADERS, (*told, f"v1 {expires} {macs}"), strict=True))
+
+
+def _about(caller: Caller) -> tuple[str, ...]:
+    """Return what is told of *caller*, written once for as long as it is the same object: it never changes."""
+    known = _told.get(id(caller))
+    if known is not None and known[0] is caller:
+        return known[1]
     told = (
         str(caller.tenant),
         caller.environment,
         caller.subject if _IS_PLAIN(caller.subject) else quote(caller.subject, safe=_PLAIN),
         caller.type,
         " ".join(sorted(caller.grants)) if caller.grants else NO_SCOPES,
-        request,
     )
-    message = signed_bytes(method, host, target, expires, told)
-    macs = " ".join([f"{key.label}={_encoded(key.mac(message))}" for key in keys])
-    return list(zip(IDENTITY_HEADERS, (*told, f"v1 {expires} {macs}"), strict=True))
+    if len(_told) >= REMEMBERED:
+        _told.clear()
+    _told[id(caller)] = caller, told
+    return told
 
 
 def signed_bytes(method: str, host: str, target: str, expires: str, told: Sequence[str]) -> bytes:

@@ -87,8 +87,7 @@ class Journal:
     def _commit(self, many: Sequence[Served]) -> Sequence[None]:
         now = self._clock.now()
         written = {place: list(documents(place, served, now)) for place, served in by_place(many).items()}
-        with self._database.system() as tx:
-            tx.execute("SET LOCAL synchronous_commit = on")
+        with self._database.system(durable=True) as tx:
             records = ManyKeyRecords(tx, {tenant.value for tenant, _ in written}, PURPOSE)
             batches: list[AuditBatch] = []
             for (tenant, environment), texts in written.items():

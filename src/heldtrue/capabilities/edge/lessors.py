@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import ssl
 from collections.abc import Sequence
@@ -130,6 +131,7 @@ for i, key in ipairs(KEYS) do
 end
 return answer
 """
+_AUTHORITIES = re.compile(r"ssl_ca_certs=/[^&;]+")
 
 
 class ValkeyLessor:
@@ -140,13 +142,23 @@ class ValkeyLessor:
     """
 
     def __init__(self, url: Secret[str]) -> None:
-        """*url* is `redis://`, `rediss://` (TLS, verified) or `unix://`, with its password."""
+        """*url* is `redis://`, `rediss://` (TLS, verified) or `unix://`, with its password.
+
+        With `?ssl_ca_certs=/path` the server is vouched for by those authorities instead of the system's. Other options
+        are refused: some would leave the verification out.
+        """
         scheme, _, rest = url.reveal().partition("://")
         scheme = {"valkey": "redis", "valkeys": "rediss"}.get(scheme, scheme)
         if scheme not in {"redis", "rediss", "unix"}:
             raise SettingsError(
                 "edge.valkey does not hold the URL of a Valkey or Redis server",
                 advice="Write `rediss://user:password@host:6379/0` into the file that it names.",
+            )
+        query = rest.partition("?")[2]
+        if query and (scheme != "rediss" or not _AUTHORITIES.fullmatch(query)):
+            raise SettingsError(
+                "the URL that edge.valkey names has an option that is not taken",
+                advice="Only `?ssl_ca_certs=/path` is, behind `rediss://`: the authorities that vouch for the server.",
             )
         import redis  # for those who have one
         from redis.backoff import NoBackoff

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Protocol
 
@@ -20,7 +21,15 @@ from heldtrue.capabilities.edge.gatekeeper import Gatekeeper
 from heldtrue.capabilities.edge.journal import Journal
 from heldtrue.capabilities.edge.lessors import PgLessor
 from heldtrue.capabilities.edge.limits import DEFAULT, Admission, Lessor, Limiter
-from heldtrue.capabilities.edge.model import Caller, EdgeCall, EdgeFailedError, EdgePolicy, StaleFeedError, Verdict
+from heldtrue.capabilities.edge.model import (
+    Caller,
+    EdgeCall,
+    EdgeFailedError,
+    EdgePolicy,
+    RouteRule,
+    StaleFeedError,
+    Verdict,
+)
 from heldtrue.capabilities.edge.refusing import refusal
 from heldtrue.capabilities.edge.served import Served
 from heldtrue.capabilities.edge.uses import Uses
@@ -114,7 +123,10 @@ class EdgeRuntime:
         self._refusals.count(self._clock.now(), source_of((address, 0)), code)
 
     async def _judge(self, call: EdgeCall, door: str) -> Verdict:
-        decision = await self._decide(call)
+        try:
+            decision = self.gatekeeper.decider.decide(call)
+        except UnknownCredentialError:
+            decision = await self._decide_again(call)
         caller, rule = decision.caller, decision.rule
         if caller is None:
             return Verdict(True, 200, "", "", "", None, rule, ())
@@ -129,43 +141,22 @@ class EdgeRuntime:
             denied = decision.denial if admission is None or admission.admitted else admission.refusal()
         except HeldtrueError as error:
             denied = error
-        await self._put_on_record(call, caller, decision, "allowed" if denied is None else denied.code, door)
+        outcome = "allowed" if denied is None else denied.code
+        served = _served(call, caller, rule, outcome, self._clock.now(), door)
+        await self._journal.append(served)
+        if self._uses is not None:
+            self._uses.note(caller.key, caller.tenant, caller.environment, served.at)
         if denied is None:
             headers = () if decision.admission is None else decision.admission.headers()
             return Verdict(True, 200, "", "", "", caller, rule, headers)
         limits = () if decision.admission is None else decision.admission.headers()
         return refusal(denied, caller, rule, limits)
 
-    async def _decide(self, call: EdgeCall) -> Decision:
-        """Decide; an unknown credential may have been made a moment ago, so the next agreement is awaited once."""
-        try:
-            return self.gatekeeper.decider.decide(call)
-        except UnknownCredentialError:
-            if not await self.gatekeeper.agreed():
-                raise StaleFeedError from None
-            return self.gatekeeper.decider.decide(call)
-
-    async def _put_on_record(self, call: EdgeCall, caller: Caller, decision: Decision, outcome: str, door: str) -> None:
-        now = self._clock.now()
-        rule = decision.rule
-        await self._journal.append(
-            Served(
-                caller.tenant,
-                caller.environment,
-                caller.key,
-                caller.subject,
-                caller.session,
-                call.request,
-                now,
-                call.method,
-                call.target.decode("latin-1").partition("?")[0],
-                None if rule is None else rule.pattern,
-                outcome,
-                door,
-            )
-        )
-        if self._uses is not None:
-            self._uses.note(caller.key, caller.tenant, caller.environment, now)
+    async def _decide_again(self, call: EdgeCall) -> Decision:
+        """Decide after the next agreement: an unknown credential may have been made a moment ago."""
+        if not await self.gatekeeper.agreed():
+            raise StaleFeedError
+        return self.gatekeeper.decider.decide(call)
 
     def _refused(self, call: EdgeCall, error: Exception) -> Verdict:
         meant = known(error)
@@ -198,6 +189,24 @@ class EdgeRuntime:
         except Exception:  # noqa: BLE001 - the count is kept, and tried again
             _log.exception("refusals not recorded, kept for later", count=summary.count)
             self._refusals.put_back(summary)
+
+
+def _served(call: EdgeCall, caller: Caller, rule: RouteRule | None, outcome: str, now: datetime, door: str) -> Served:
+    """Return what goes on record."""
+    return Served(
+        caller.tenant,
+        caller.environment,
+        caller.key,
+        caller.subject,
+        caller.session,
+        call.request,
+        now,
+        call.method,
+        call.target.decode("latin-1").partition("?")[0],
+        None if rule is None else rule.pattern,
+        outcome,
+        door,
+    )
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ from heldtrue.capabilities.room.attacks import ATTACKS as ROOM
 from heldtrue.capabilities.tenants.attacks import ATTACKS as TENANTS
 from heldtrue.capabilities.transforms.attacks import ATTACKS as TRANSFORMS
 from heldtrue.claims.attacks.database import ATTACKS as DATABASE
+from heldtrue.claims.attacks.ports import ATTACKS as PORTS
 from heldtrue.claims.attacks.rim import ATTACKS as RIM
 from heldtrue.claims.attacks.threats import ATTACKS as THREATS
 
@@ -31,6 +32,7 @@ ATTACKS = MappingProxyType(
         for table in (
             RIM,
             DATABASE,
+            PORTS,
             KEYSTORE,
             INTAKE,
             RECEIPTS,

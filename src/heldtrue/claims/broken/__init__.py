@@ -55,6 +55,11 @@ END LOOP; END $$"""
 _ALL = (
     Broken(name="listener-of-2006", what="A listener takes TLS 1.0.", within=changes.old_listener),
     Broken(
+        name="listener-that-nobody-declared",
+        what="A process listens on a port that the instance does not declare.",
+        within=changes.undeclared_listener,
+    ),
+    Broken(
         name="answers-for-everybody",
         what="Answers may be kept by any cache.",
         before=_changing(("heldtrue.http.headers:protective", changes.public_answers)),

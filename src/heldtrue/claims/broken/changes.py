@@ -54,6 +54,14 @@ def old_listener(given: Permit, arena: Arena) -> Generator[Arena]:
         yield replace(arena, listeners=(*arena.listeners, Address("127.0.0.1", port, "localhost")))
 
 
+@contextmanager
+def undeclared_listener(given: Permit, arena: Arena) -> Generator[Arena]:
+    """Listen beside the others, at a port that is declared nowhere."""
+    given.check()
+    with socket.create_server(("127.0.0.1", 0)):
+        yield arena
+
+
 def public_answers(_type: str, _cache: object) -> list[tuple[str, str]]:
     """Return headers that let every cache keep an answer."""
     return [("cache-control", "public, max-age=60")]

@@ -18,6 +18,7 @@ from heldtrue.capabilities.edge.doors.desk import Desk, RawHeaders, plain_answer
 from heldtrue.capabilities.edge.doors.hearing import Heard, hear
 from heldtrue.capabilities.edge.forwarded import UntrustedPeerError
 from heldtrue.capabilities.edge.model import EdgeCall, Verdict
+from heldtrue.http.heads import Head
 from heldtrue.http.problems import UnknownRouteError
 from heldtrue.kernel.errors import DeniedError
 from heldtrue.kernel.ids import RequestId
@@ -50,16 +51,16 @@ class Dialect:
 
 _FORWARDED = Dialect(b"x-forwarded-method", b"x-forwarded-uri", (b"x-forwarded-host",))
 _NGINX_HOSTS = (b"x-original-host", b"x-forwarded-host", b"host")
-DIALECTS: dict[str, Dialect] = {
-    "/auth/nginx": Dialect(b"x-original-method", b"x-original-uri", _NGINX_HOSTS, "coarse"),
-    "/auth/caddy": _FORWARDED,
-    "/auth/traefik": _FORWARDED,
-    "/auth/asgi": Dialect(b"x-original-method", b"x-original-uri", (b"x-original-host",), "verdict"),
+DIALECTS: dict[bytes, Dialect] = {
+    b"/auth/nginx": Dialect(b"x-original-method", b"x-original-uri", _NGINX_HOSTS, "coarse"),
+    b"/auth/caddy": _FORWARDED,
+    b"/auth/traefik": _FORWARDED,
+    b"/auth/asgi": Dialect(b"x-original-method", b"x-original-uri", (b"x-original-host",), "verdict"),
 }
 
 
 class ForwardAuth:
-    """The ASGI application that proxies ask."""
+    """What proxies ask: a function of a request's head, and an ASGI application around it."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -68,17 +69,22 @@ class ForwardAuth:
         """Answer one question; anything that fails is a refusal."""
         if scope["type"] != "http":
             raise ValueError(f"a scope of type {scope['type']} is not served")
-        status, headers, body = await self._answer(scope)
+        query: bytes = scope["query_string"]
+        target = scope["raw_path"] + b"?" + query if query else scope["raw_path"]
+        client = scope.get("client")  # no address at all is nobody we know
+        head = Head(scope["method"], target, scope["headers"], 0, last=False)
+        status, headers, body = await self.answer(head, client[0] if client else "?")
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
-    async def _answer(self, scope: Scope) -> Answer:
-        request, peer = self._desk.begin(), _peer(scope)
-        dialect = DIALECTS.get(scope["path"])
+    async def answer(self, head: Head, peer: str) -> Answer:
+        """Return status, headers and body for the question *head*, asked from the address *peer*; "": a unix socket."""
+        request = self._desk.begin()
+        dialect = DIALECTS.get(head.target) or DIALECTS.get(head.target.partition(b"?")[0])
         try:
             if not self._desk.trusted.trust(peer):
                 raise UntrustedPeerError
-            call = self._call(scope, dialect, request, peer)
+            call = self._call(head, dialect, request, peer)
         except Exception as error:  # noqa: BLE001 - whatever it was, the request is refused, and failures are logged
             verdict = self._desk.refuse(error, peer)
             return self._refused(verdict, dialect, request)
@@ -93,10 +99,10 @@ class ForwardAuth:
             return 200, [*headers, (b"content-length", b"0")], b""
         return 204, headers, b""
 
-    def _call(self, scope: Scope, dialect: Dialect | None, request: str, peer: str) -> EdgeCall:
-        heard = hear(scope["headers"])
+    def _call(self, head: Head, dialect: Dialect | None, request: str, peer: str) -> EdgeCall:
+        heard = hear(head.headers)
         if dialect is None:
-            method, target, host = _asked_of_envoy(scope, heard)
+            method, target, host = _asked_of_envoy(head, heard)
         else:
             method, target, host = _asked_of(dialect, heard)
             if dialect.answers == "verdict" and (theirs := heard.one(b"request-id")):
@@ -117,23 +123,24 @@ class ForwardAuth:
 
 def _asked_of(dialect: Dialect, heard: Heard) -> tuple[str, bytes, str]:
     method, target = heard.one(dialect.method), heard.one(dialect.target)
-    host = next((said for name in dialect.hosts if (said := heard.one(name))), None)
+    host = None
+    for name in dialect.hosts:
+        if host := heard.one(name):
+            break
     if not method or not target or not host:
         names = ", ".join(name.decode("ascii") for name in (dialect.method, dialect.target, dialect.hosts[0]))
         raise DoorHeadersError(f"The proxy must send {names}.")
     return method, target.encode("latin-1"), host
 
 
-def _asked_of_envoy(scope: Scope, heard: Heard) -> tuple[str, bytes, str]:
+def _asked_of_envoy(head: Head, heard: Heard) -> tuple[str, bytes, str]:
     """Return what Envoy asks about: its request is the original one, body left out, under a path prefix."""
-    path: bytes = scope["raw_path"]
-    if not path.startswith(ENVOY + b"/"):
+    if not head.target.startswith(ENVOY + b"/"):
         raise UnknownRouteError
     host = heard.one(b"host")
     if not host:
         raise DoorHeadersError("Envoy must pass on the host.")
-    query: bytes = scope["query_string"]
-    return scope["method"], path[len(ENVOY) :] + (b"?" + query if query else b""), host
+    return head.method, head.target[len(ENVOY) :], host
 
 
 def _told(verdict: Verdict, request: str) -> Answer:
@@ -145,12 +152,6 @@ def _told(verdict: Verdict, request: str) -> Answer:
         (b"request-id", request.encode("ascii")),
     ]
     return 200, headers, body
-
-
-def _peer(scope: Scope) -> str:
-    """Return the address of whoever asks; "" on a unix socket. No address at all is nobody we know."""
-    client = scope.get("client")
-    return client[0] if client else "?"
 
 
 def _ascii(document: bytes) -> bytes:

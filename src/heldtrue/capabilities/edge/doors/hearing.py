@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from heldtrue.capabilities.edge.forwarded import Forwarding
 from heldtrue.http.exchange import MalformedRequestError
@@ -28,6 +28,8 @@ _HEARD = frozenset(
         b"request-id",
     }
 )
+MOST_REMEMBERED = 4096
+_known: dict[bytes, bytes] = {}
 
 
 class ForgedIdentityError(MalformedRequestError):
@@ -47,8 +49,7 @@ def bare(name: bytes) -> bytes:
     return name.lower().replace(b"_", b"-")
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(NamedTuple):
     """The headers that a decision depends on; every value, in the order it came in."""
 
     values: Mapping[bytes, list[bytes]]
@@ -88,9 +89,26 @@ def hear(headers: Headers) -> Heard:
     """
     values: dict[bytes, list[bytes]] = {}
     for raw, value in headers:
-        name = raw.lower()
-        if name in _HEARD:
-            values.setdefault(name, []).append(value)
-        elif name.startswith(b"heldtrue") and bare(name).startswith(OURS):
-            raise ForgedIdentityError
+        name = _known.get(raw)
+        if name is None:
+            name = _learned(raw)
+        if not name:
+            continue
+        if name in values:
+            values[name].append(value)
+        else:
+            values[name] = [value]
     return Heard(values)
+
+
+def _learned(raw: bytes) -> bytes:
+    """Return the header as which *raw* is heard, b"" for none; each spelling is looked at once."""
+    name = raw.lower()
+    if name not in _HEARD:
+        if name.startswith(b"heldtrue") and bare(name).startswith(OURS):
+            raise ForgedIdentityError
+        name = b""
+    if len(_known) >= MOST_REMEMBERED:
+        _known.clear()
+    _known[raw] = name
+    return name
