@@ -46,6 +46,8 @@ class Scene:
         await self.free.wait()
         if "a!" in items:
             raise ValueError("a row is refused")
+        if "a~" in items:
+            raise UnsureError
         return [BadInputError(item) if item.endswith("?") else item.upper() for item in items]
 
     def send(self, *items: str) -> list[asyncio.Task[str]]:
@@ -96,6 +98,28 @@ def test_a_member_that_spoils_its_group_is_refused_alone() -> None:
         ends = await asyncio.gather(*scene.send("a1", "a!", "a?", "a2"), return_exceptions=True)
         assert [type(end).__name__ for end in ends] == ["str", "ValueError", "BadInputError", "str"]
         assert scene.commits == [["a1", "a!", "a?", "a2"], ["a1"], ["a!"], ["a?"], ["a2"]]
+
+    run(work)
+
+
+def test_a_member_that_is_refused_leaves_the_others_their_commit() -> None:
+    async def work() -> None:
+        scene = Scene()
+        scene.free.set()
+        ends = await asyncio.gather(*scene.send("a1", "a?", "a2"), return_exceptions=True)
+        assert [type(end).__name__ for end in ends] == ["str", "BadInputError", "str"]
+        assert scene.commits == [["a1", "a?", "a2"]]
+
+    run(work)
+
+
+def test_an_unknown_outcome_is_told_to_all_and_nothing_is_repeated() -> None:
+    async def work() -> None:
+        scene = Scene()
+        scene.free.set()
+        ends = await asyncio.gather(*scene.send("a1", "a~", "a2"), return_exceptions=True)
+        assert [type(end) for end in ends] == [UnsureError] * 3
+        assert scene.commits == [["a1", "a~", "a2"]]
 
     run(work)
 
