@@ -6,7 +6,8 @@ interpreter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,8 +25,8 @@ from heldtrue.kernel.errors import HeldtrueError, UnavailableError
 from heldtrue.kernel.ids import RequestId, TenantId
 from heldtrue.op import Actor, Operation
 
-LIMITS = GroupLimits(group=256, waiting=10_000, within=5.0, commits=2)
-"""Two commits at a time: while one waits for the disk, the other seals."""
+LIMITS = GroupLimits(group=256, waiting=10_000, within=5.0, commits=2, beside=16)
+"""Two commits at a time: while one waits for the disk, the other seals; for one organisation only where many wait."""
 
 
 class BusyError(UnavailableError):
@@ -74,10 +75,8 @@ class GroupCommits:
         self._threads.close()
 
     async def _commit(self, members: Sequence[Member]) -> Sequence[Answer | Exception]:
-        (tenant, environment), now = members[0].place, self._ports.clock.now()
-        async with self._threads.within(self._ports.database.group(tenant, environment)) as tx:
-            asked = Asked(tx, [one.repeatable for one in members if one.repeatable is not None])
-            keys = await self._threads.run(lambda: self._begin(tx, asked, tenant, environment))
+        now = self._ports.clock.now()
+        async with self._threads.within(self._opened(members, now)) as (tx, asked, keys):
             ends: list[Answer | Exception] = []
             for one in members:
                 record = Recorder(self._ports, tx, one.actor, one.request, now, keys)
@@ -90,14 +89,18 @@ class GroupCommits:
                     ends.append(error)
         return ends
 
-    def _begin(self, tx: GroupTx, asked: Asked, tenant: TenantId, environment: str) -> TenantKeyring:
-        """Ask the database for all that the members have to know; return the organisation's keys."""
-        active, *told = tx.ask((TenantKeyRow, GroupKeyRecords.ACTIVE, [tenant.value]), *asked.questions())
-        if told:
-            asked.told(*told)
-        keys = group_keys(self._ports, tx, tenant, environment, active, self._ports.clock.now())
-        keys.have(OBJECT, PURPOSE, "ledger")
-        return keys
+    @contextmanager
+    def _opened(self, members: Sequence[Member], now: datetime) -> Generator[tuple[GroupTx, Asked, TenantKeyring]]:
+        """Open the transaction, and ask the database for all that the members have to know."""
+        ports, (tenant, environment) = self._ports, members[0].place
+        with ports.database.group(tenant, environment) as tx:
+            asked = Asked(tx, [one.repeatable for one in members if one.repeatable is not None])
+            active, *told = tx.ask((TenantKeyRow, GroupKeyRecords.ACTIVE, [tenant.value]), *asked.questions())
+            if told:
+                asked.told(*told)
+            keys = group_keys(ports, tx, tenant, environment, active, now)
+            keys.have(OBJECT, PURPOSE, "ledger")
+            yield tx, asked, keys
 
 
 def group_keys(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 from typing import TYPE_CHECKING, TypeVar
@@ -28,7 +29,7 @@ from heldtrue.crypto.keyring import OBJECT
 from heldtrue.crypto.sealing import DataKey
 from heldtrue.db.groups import GroupLimits, Groups
 from heldtrue.db.threads import Threads
-from heldtrue.db.tx import GroupTx, OutcomeUnknownError
+from heldtrue.db.tx import OutcomeUnknownError
 from heldtrue.http.group import group_keys
 from heldtrue.http.ports import Ports
 from heldtrue.http.refusals import MINUTE, Refusals, RefusedSummary
@@ -45,9 +46,9 @@ ACCEPTED = "payload.accepted"
 DATABASE_THREADS = 8
 CHECK_THREADS = 32
 """Most of them wait for name servers."""
-LETTERS = GroupLimits(group=32, waiting=10_000, within=60.0, commits=2)
+LETTERS = GroupLimits(group=32, waiting=10_000, within=60.0, commits=DATABASE_THREADS, beside=32)
 """Messages of one transaction."""
-LOOKUPS = GroupLimits(group=64, waiting=10_000, within=10.0, commits=2)
+LOOKUPS = GroupLimits(group=64, waiting=10_000, within=10.0, commits=2, beside=16)
 """Recipients of one question."""
 Place = tuple[TenantId, str]
 """An organisation's environment."""
@@ -163,24 +164,24 @@ class Office:
 
     async def _commit(self, group: Sequence[Sealed]) -> Sequence[Exception | None]:
         """Write payloads and their entries in one transaction; with its commit they are accepted (T1)."""
-        ports, (tenant, environment) = self._services.ports, group[0].place
-        async with self._database.within(ports.database.group(tenant, environment)) as tx:
-            op, receiving = await self._database.run(partial(self._begin, tx, group))
+        async with self._database.within(self._opened(group)) as (op, receiving):
             return [self._accept(op, one, receiving) for one in group]
 
-    def _begin(self, tx: GroupTx, group: Sequence[Sealed]) -> tuple[Operation, Mapping[AddressId, AddressConfig]]:
-        """Ask the database for all that the messages have to know."""
+    @contextmanager
+    def _opened(self, group: Sequence[Sealed]) -> Generator[tuple[Operation, Mapping[AddressId, AddressConfig]]]:
+        """Open the transaction, and ask the database for all that the messages have to know."""
         ports, (tenant, environment) = self._services.ports, group[0].place
-        active, rows = still_receiving(tx, tenant, [box.id for one in group for box in one.letter.boxes.values()])
         now, request = ports.clock.now(), RequestId.new(ports.clock.now(), ports.entropy)
-        keys = group_keys(ports, tx, tenant, environment, active, now)
-        keys.have(OBJECT, ledger.PURPOSE)
         actor = Actor(kind="mail", tenant=tenant, environment=environment)
-        op = Operation(
-            actor=actor, tenant=tenant, environment=environment, now=now, entropy=ports.entropy, tx=tx, keys=keys,
-            record=Recorder(ports, tx, actor, request, now, keys), request=request,
-        )  # fmt: skip
-        return op, opened_addresses(keys, rows)
+        with ports.database.group(tenant, environment) as tx:
+            active, rows = still_receiving(tx, tenant, [box.id for one in group for box in one.letter.boxes.values()])
+            keys = group_keys(ports, tx, tenant, environment, active, now)
+            keys.have(OBJECT, ledger.PURPOSE)
+            op = Operation(
+                actor=actor, tenant=tenant, environment=environment, now=now, entropy=ports.entropy, tx=tx, keys=keys,
+                record=Recorder(ports, tx, actor, request, now, keys), request=request,
+            )  # fmt: skip
+            yield op, opened_addresses(keys, rows)
 
     def _accept(self, op: Operation, one: Sealed, receiving: Mapping[AddressId, AddressConfig]) -> Exception | None:
         """Write one payload within the group's transaction; return why not where its addresses are gone."""
