@@ -33,6 +33,7 @@ from receiver import Receiver, answers, drips, hangs
 
 from bench import nginx
 from bench.report import row, write
+from heldtrue.app.processes import SWITCH
 from heldtrue.capabilities.deliveries.engine import Engine
 from heldtrue.capabilities.deliveries.sender import Outcome
 from heldtrue.capabilities.deliveries.worker import by_place
@@ -263,6 +264,7 @@ def main() -> None:
     """Measure, print and write."""
     if missing := nginx.missing():
         raise SystemExit(f"install {missing} first: make test-deps")
+    sys.setswitchinterval(SWITCH)  # as a process of the product
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     root = Path(tempfile.mkdtemp(prefix="heldtrue-bench-"))
     root.chmod(0o711)

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from typing import Any
 
 import psycopg
 
+from heldtrue.app.processes import SWITCH
 from heldtrue.capabilities.intake.actions import accept
 from heldtrue.capabilities.intake.model import Limits, Origin, Taken
 from heldtrue.capabilities.intake.objects import LocalObjects
@@ -65,6 +67,7 @@ FROM generate_series(%(from)s::bigint, %(to)s::bigint) AS n
 
 def cost_by_rows(body: bytes, longest: int) -> list[tuple[float, float]]:
     """Return pairs of payloads stored already and the microseconds that one more costs, ten times more each time."""
+    sys.setswitchinterval(SWITCH)  # as a process of the product
     home = Path(tempfile.mkdtemp(prefix="heldtrue-bench-"))
     home.chmod(0o711)
     server = EmbeddedServer(home / "pg")

@@ -17,7 +17,7 @@ from heldtrue.db.tx import Database
 
 pytestmark = pytest.mark.drill
 LARGE = b"From: a@b.test\r\n\r\n" + (b"x" * 98 + b"\r\n") * 4000
-KEPT = {"sealed": 0, "T1-inside": 0, "T1-after": 1}
+KEPT = {"sealed": 0, "T1-inside": 0, "T1-sent": 0, "T1-after": 1}
 """Payloads that are there though nobody was told so."""
 
 

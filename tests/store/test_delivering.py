@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Generator
+import threading
+from collections.abc import Generator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ from payload_house import PayloadHouse, build_payload_house, found_house
 from receiver import Receiver, answers, well
 
 from heldtrue.capabilities.deliveries.breaker import IN_A_ROW
+from heldtrue.capabilities.deliveries.claiming import ClaimRow
 from heldtrue.capabilities.deliveries.dialer import Response
 from heldtrue.capabilities.deliveries.replays import carry_on
-from heldtrue.capabilities.deliveries.sender import Outcome
-from heldtrue.capabilities.deliveries.worker import by_place
+from heldtrue.capabilities.deliveries.sender import Outcome, Prepared
+from heldtrue.capabilities.deliveries.worker import Place, Worker, by_place
 from heldtrue.db.tx import Database
-from heldtrue.kernel.ids import ReplayId
+from heldtrue.kernel.ids import EndpointId, ReplayId
 from heldtrue_verify.webhook import WebhookRefusedError, verify
 
 DAY = timedelta(days=1)
@@ -392,3 +394,48 @@ def test_one_delivery_among_failures_keeps_an_endpoint_enabled(place: PayloadHou
     later(place, 2 * DAY)
     assert place.engine().step_keep() == 0
     assert look(place, made)["state"] == "enabled"
+
+
+class Stuck(Worker):
+    """The product's own, which cannot finish preparing what goes to one endpoint before it is let go."""
+
+    def __init__(self, place: PayloadHouse, endpoint: dict[str, Any]) -> None:
+        super().__init__(place.services)
+        self.endpoint = EndpointId.parse(endpoint["id"]).value
+        self.stuck, self.free = threading.Event(), threading.Event()
+
+    def prepare(self, place: Place, claims: Sequence[ClaimRow]) -> list[Prepared]:
+        if any(claim.endpoint_id == self.endpoint for claim in claims):
+            self.stuck.set()
+            assert self.free.wait(60)
+        return super().prepare(place, claims)
+
+
+def test_an_endpoint_that_takes_what_it_gets_waits_for_no_other(place: PayloadHouse, receiver: Receiver) -> None:
+    register(place, receiver.url("/well"))
+    send(place, {"n": 1})
+    engine = place.engine()
+
+    async def arrived(count: int) -> None:
+        while receiver.paths().count("/well") < count:
+            await asyncio.sleep(0.02)
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+            tasks.create_task(engine.run(stop))
+            await arrived(1)
+            new = await asyncio.to_thread(register, place, receiver.url("/new"))
+            stuck = engine._worker = Stuck(place, new)
+            try:
+                await asyncio.to_thread(send, place, {"n": 2})
+                await asyncio.to_thread(stuck.stuck.wait, 60)
+                await asyncio.to_thread(send, place, {"n": 3})
+                await arrived(3)
+                assert "/new" not in receiver.paths()
+            finally:
+                stuck.free.set()
+                stop.set()
+
+    asyncio.run(run())
+    assert contents(receiver, "/well") == [{"n": 1}, {"n": 2}, {"n": 3}]

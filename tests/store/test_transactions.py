@@ -108,3 +108,20 @@ def test_a_hostile_environment_name_is_a_value_and_no_sql(database, make_tenant)
     tenant = make_tenant(database)
     with database.tenant(tenant, "x'); SELECT set_config('heldtrue.tenant','y',true); --") as tx:
         assert tx.value("SELECT environment()") == "x'); SELECT set_config('heldtrue.tenant','y',true); --"
+
+
+def test_a_connection_on_which_a_group_failed_serves_nobody_else(database, make_tenant):
+    tenant = make_tenant(database)
+
+    def divide(by: int) -> None:
+        with one.group(tenant, "live") as tx:
+            tx.later("SELECT 1 / %s::int", [by])
+            tx.later("SELECT %s::int", [by])
+
+    with Database(database.dsns, PoolSizes(1, 1, 1)) as one:
+        for divisor in (0, 1, 1, 1, 1, 1, 0, 1, 1):  # the driver prepares at the sixth
+            if divisor:
+                divide(divisor)
+            else:
+                with pytest.raises(psycopg.errors.DivisionByZero):
+                    divide(divisor)

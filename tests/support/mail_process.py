@@ -23,13 +23,13 @@ from heldtrue.capabilities.mail.server import MailServer, tls_context
 from heldtrue.crypto.keyring import KeyCache
 from heldtrue.crypto.platform import PlatformKey
 from heldtrue.db.roles import RoleDsns
-from heldtrue.db.tx import Database, PoolSizes
+from heldtrue.db.tx import Database, GroupTx, PoolSizes
 from heldtrue.http.ports import Ports
 from heldtrue.kernel.clock import SystemClock
 from heldtrue.kernel.secret import Secret
 from heldtrue.op import Actor
 
-POINTS = ("sealed", "T1-inside", "T1-after")
+POINTS = ("sealed", "T1-inside", "T1-sent", "T1-after")
 
 
 def die() -> NoReturn:
@@ -42,10 +42,10 @@ class Mortal(Office):
 
     dies_at: str | None = None
 
-    def _write(self, *given: Any) -> Any:
+    async def _commit(self, group: Any) -> Any:
         if self.dies_at == "sealed":
             die()
-        written = super()._write(*given)
+        written = await super()._commit(group)
         if self.dies_at == "T1-after":
             die()
         return written
@@ -53,6 +53,17 @@ class Mortal(Office):
 
 def nobody(_presented: object) -> Actor:
     raise AssertionError("nobody logs in here")
+
+
+def die_after_sending() -> None:
+    """Die when the rows are sent, before their commit."""
+    send = GroupTx.send
+
+    def sends(tx: GroupTx) -> None:
+        send(tx)
+        die()
+
+    GroupTx.send = sends
 
 
 def services(told: dict[str, Any]) -> MailServices:
@@ -80,6 +91,8 @@ async def main() -> None:
     told = json.loads(sys.stdin.readline())
     office = Mortal(services(told), TERMS, tls_context(told["cert"], told["key"]))
     office.dies_at = told["dies_at"]
+    if office.dies_at == "T1-sent":
+        die_after_sending()
     bound = socket.create_server(("127.0.0.1", 0))
     await MailServer(office, [bound], []).start()
     print(bound.getsockname()[1], flush=True)

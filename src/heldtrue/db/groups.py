@@ -1,13 +1,14 @@
 """Group commit: who waits for a commit of the same place shares one, and nobody is answered before it.
 
-While one group commits, the next one fills; so a group is as large as the load makes it, and a quiet caller waits for
-one commit. A crash at any moment leaves whole groups: all of a group is there, or none of it was answered.
+While one group commits, the next one of its place fills; so a group is as large as the load makes it, and a quiet
+caller waits for one commit. A crash at any moment leaves whole groups: all of a group is there, or none of it was
+answered.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -20,6 +21,8 @@ Done = TypeVar("Done")
 Commit = Callable[[Sequence[Item]], Awaitable[Sequence[Done | Exception]]]
 """Commit items of one place together and return what each is answered, or why it alone was refused; raise, and nothing
 of them is kept."""
+
+_NOWHERE = object()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,9 @@ class GroupLimits:
     """Seconds after which whoever waits is told so."""
     commits: int = 1
     """Groups that are committed at the same time."""
+    beside: int = 1
+    """Items that must wait before a place has a second commit beside one under way: a commit costs as much as several
+    items do, so under light load one that waits a little is cheaper, and the next one sooner."""
 
 
 class _Group(Generic[Item, Done]):
@@ -89,6 +95,8 @@ class Groups(Generic[Item, Done]):
         self._queue: OrderedDict[Hashable, list[_Group[Item, Done]]] = OrderedDict()
         """What waits, by place, in the order in which places began to wait."""
         self._commits: set[asyncio.Task[None]] = set()
+        self._under_way: Counter[Hashable] = Counter()
+        """How many commits each place has now."""
         self._waiting = 0
         self._closing = False
 
@@ -109,7 +117,7 @@ class Groups(Generic[Item, Done]):
         self._waiting += 1
         if group.timer is None:
             group.timer = loop.call_later(self._limits.within, self._expire, group)
-        if len(self._commits) < self._limits.commits:
+        if len(self._commits) < self._limits.commits and self._may_begin(self._place(item)):
             task = loop.create_task(self._run())
             self._commits.add(task)
             task.add_done_callback(self._commits.discard)
@@ -125,6 +133,7 @@ class Groups(Generic[Item, Done]):
         self._loop = loop
         self._queue.clear()
         self._commits.clear()
+        self._under_way.clear()
         self._waiting = 0
 
     def _group_of(self, place: Hashable) -> _Group[Item, Done]:
@@ -139,16 +148,31 @@ class Groups(Generic[Item, Done]):
         error = self._unsure if group.taken else self._refused
         group.settle([error() for _ in group.items])
 
+    def _may_begin(self, place: Hashable) -> bool:
+        """Whether the first group of a place that waits may be committed now."""
+        return not self._under_way[place] or len(self._queue[place][0].items) >= self._limits.beside
+
+    def _take(self) -> tuple[Hashable, _Group[Item, Done]] | None:
+        """Return the group that waits longest of those that may be committed; then its place stands last."""
+        place = next((place for place in self._queue if self._may_begin(place)), _NOWHERE)
+        if place is _NOWHERE:
+            return None
+        first, *rest = self._queue.pop(place)
+        if rest:
+            self._queue[place] = rest
+        return place, first
+
     async def _run(self) -> None:
-        """Commit until nothing waits: the group that waits longest, then its place stands last."""
-        while self._queue:
-            place, groups = self._queue.popitem(last=False)
-            group = groups.pop(0)
-            if groups:
-                self._queue[place] = groups
+        """Commit until nothing more may begin."""
+        while (taken := self._take()) is not None:
+            place, group = taken
             group.taken = True
+            self._under_way[place] += 1
             if not group.expired:
                 group.settle(await self._commit_each(group.items))
+            self._under_way[place] -= 1
+            if not self._under_way[place]:
+                del self._under_way[place]
             self._waiting -= len(group.items)
 
     async def _commit_each(self, items: Sequence[Item]) -> Sequence[Done | Exception]:

@@ -100,7 +100,7 @@ class GroupTx(TenantTx):
 
     def ask(self, *questions: tuple[type[Any], LiteralString, Params]) -> list[list[Any]]:
         """Return the rows that answer each of *questions*, asked in this order and in one round trip."""
-        with self._conn.pipeline():
+        with self._pipeline():
             cursors = [
                 self._conn.cursor(row_factory=class_row(cls)).execute(query, params) for cls, query, params in questions
             ]
@@ -108,11 +108,25 @@ class GroupTx(TenantTx):
 
     def send(self) -> None:
         """Send what was kept, in one round trip."""
-        with self._conn.pipeline():
+        with self._pipeline():
             for query, params in self._before:
                 self._conn.execute(query, params)
             for into, rows in self._rows.items():
                 super().insert(into, rows)
+
+    @contextmanager
+    def _pipeline(self) -> Generator[None]:
+        """Send what the block asks in one round trip, and close the connection where that fails.
+
+        The driver would take statements for prepared that the database passed over after the failing one (psycopg
+        3.3.9), so that they failed for everybody who was lent this connection later.
+        """
+        try:
+            with self._conn.pipeline():
+                yield
+        except psycopg.Error:
+            self._conn.close()
+            raise
 
 
 class EdgeTx(Statements):

@@ -6,17 +6,15 @@ interpreter.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import TypeVar
+from datetime import datetime
 
 from heldtrue.crypto.keyring import OBJECT, TenantKeyring, TenantKeyRow
 from heldtrue.db.groups import GroupLimits, Groups
 from heldtrue.db.keystore import GroupKeyRecords
+from heldtrue.db.threads import Threads
 from heldtrue.db.tx import GroupTx, OutcomeUnknownError
 from heldtrue.http.exchange import Answer
 from heldtrue.http.idempotency import PURPOSE, Asked, Repeatable
@@ -27,9 +25,8 @@ from heldtrue.kernel.errors import HeldtrueError, UnavailableError
 from heldtrue.kernel.ids import RequestId, TenantId
 from heldtrue.op import Actor, Operation
 
-LIMITS = GroupLimits(group=256, waiting=10_000, within=5.0, commits=2)
-"""Two commits at a time: while one waits for the disk, the other seals."""
-T = TypeVar("T")
+LIMITS = GroupLimits(group=256, waiting=10_000, within=5.0, commits=2, beside=16)
+"""Two commits at a time: while one waits for the disk, the other seals; for one organisation only where many wait."""
 
 
 class BusyError(UnavailableError):
@@ -59,7 +56,7 @@ class GroupCommits:
 
     def __init__(self, ports: Ports, limits: GroupLimits = LIMITS) -> None:
         self._ports = ports
-        self._threads = ThreadPoolExecutor(limits.commits, thread_name_prefix="commit")
+        self._threads = Threads(limits.commits, "commit")
         self._groups = Groups[Member, Answer](
             self._commit,
             limits=limits,
@@ -75,13 +72,11 @@ class GroupCommits:
 
     def close(self) -> None:
         """End the threads; whoever waits was answered before, or is gone. Blocking."""
-        self._threads.shutdown(wait=True)
+        self._threads.close()
 
     async def _commit(self, members: Sequence[Member]) -> Sequence[Answer | Exception]:
-        (tenant, environment), now = members[0].place, self._ports.clock.now()
-        async with self._in_thread(self._ports.database.group(tenant, environment)) as tx:
-            asked = Asked(tx, [one.repeatable for one in members if one.repeatable is not None])
-            keys = await self._run(lambda: self._begin(tx, asked, tenant, environment))
+        now = self._ports.clock.now()
+        async with self._threads.within(self._opened(members, now)) as (tx, asked, keys):
             ends: list[Answer | Exception] = []
             for one in members:
                 record = Recorder(self._ports, tx, one.actor, one.request, now, keys)
@@ -94,40 +89,26 @@ class GroupCommits:
                     ends.append(error)
         return ends
 
-    def _begin(self, tx: GroupTx, asked: Asked, tenant: TenantId, environment: str) -> TenantKeyring:
-        """Ask the database for all that the members have to know; return the organisation's keys."""
-        ports = self._ports
-        active, *told = tx.ask((TenantKeyRow, GroupKeyRecords.ACTIVE, [tenant.value]), *asked.questions())
-        if told:
-            asked.told(*told)
-        keys = TenantKeyring(
-            ports.platform, GroupKeyRecords(tx, active), ports.key_cache, tenant, environment, ports.entropy,
-            ports.clock.now(),
-        )  # fmt: skip
-        keys.have(OBJECT, PURPOSE, "ledger")
-        return keys
-
-    async def _run(self, act: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, act)
-
-    @asynccontextmanager
-    async def _in_thread(self, opening: AbstractContextManager[T]) -> AsyncGenerator[T]:
-        """Enter and leave *opening* in a thread, also where the loop ends meanwhile."""
-        entered = asyncio.ensure_future(self._run(opening.__enter__))
-        try:
-            yield await asyncio.shield(entered)
-        except BaseException as error:
-            if await _ended(entered):
-                leave = partial(opening.__exit__, type(error), error, error.__traceback__)
-                await asyncio.shield(self._run(leave))
-            raise
-        await asyncio.shield(self._run(lambda: opening.__exit__(None, None, None)))
+    @contextmanager
+    def _opened(self, members: Sequence[Member], now: datetime) -> Generator[tuple[GroupTx, Asked, TenantKeyring]]:
+        """Open the transaction, and ask the database for all that the members have to know."""
+        ports, (tenant, environment) = self._ports, members[0].place
+        with ports.database.group(tenant, environment) as tx:
+            asked = Asked(tx, [one.repeatable for one in members if one.repeatable is not None])
+            active, *told = tx.ask((TenantKeyRow, GroupKeyRecords.ACTIVE, [tenant.value]), *asked.questions())
+            if told:
+                asked.told(*told)
+            keys = group_keys(ports, tx, tenant, environment, active, now)
+            keys.have(OBJECT, PURPOSE, "ledger")
+            yield tx, asked, keys
 
 
-async def _ended(entered: asyncio.Future[T]) -> bool:
-    """Wait for the end of *entered*; return whether it ended well."""
-    await asyncio.wait([entered])
-    return entered.exception() is None
+def group_keys(
+    ports: Ports, tx: GroupTx, tenant: TenantId, environment: str, active: Iterable[TenantKeyRow], now: datetime
+) -> TenantKeyring:
+    """Return an organisation's keys, of which those that are *active* were asked for already."""
+    records = GroupKeyRecords(tx, active)
+    return TenantKeyring(ports.platform, records, ports.key_cache, tenant, environment, ports.entropy, now)
 
 
 def _one(one: Member, tx: GroupTx, record: Recorder, asked: Asked) -> Answer:

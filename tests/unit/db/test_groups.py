@@ -46,6 +46,8 @@ class Scene:
         await self.free.wait()
         if "a!" in items:
             raise ValueError("a row is refused")
+        if "a~" in items:
+            raise UnsureError
         return [BadInputError(item) if item.endswith("?") else item.upper() for item in items]
 
     def send(self, *items: str) -> list[asyncio.Task[str]]:
@@ -89,6 +91,29 @@ def test_places_do_not_mix_and_take_turns() -> None:
     run(work)
 
 
+def test_a_place_has_a_second_commit_only_when_many_wait() -> None:
+    async def work() -> None:
+        scene = Scene(GroupLimits(group=1000, waiting=1000, within=60.0, commits=3, beside=3))
+        ends = scene.send("a1")
+        await turns()
+        ends += scene.send("a2", "b1")
+        await turns()
+        assert scene.commits == [["a1"], ["b1"]], "another place does not wait"
+        ends += scene.send("a3")
+        await turns()
+        assert len(scene.commits) == 2
+        ends += scene.send("a4")
+        await turns()
+        assert scene.commits[2:] == [["a2", "a3", "a4"]]
+        ends += scene.send("a5", "a6")
+        await turns()
+        scene.free.set()
+        assert await asyncio.gather(*ends) == ["A1", "A2", "B1", "A3", "A4", "A5", "A6"]
+        assert scene.commits[3:] == [["a5", "a6"]]
+
+    run(work)
+
+
 def test_a_member_that_spoils_its_group_is_refused_alone() -> None:
     async def work() -> None:
         scene = Scene()
@@ -96,6 +121,28 @@ def test_a_member_that_spoils_its_group_is_refused_alone() -> None:
         ends = await asyncio.gather(*scene.send("a1", "a!", "a?", "a2"), return_exceptions=True)
         assert [type(end).__name__ for end in ends] == ["str", "ValueError", "BadInputError", "str"]
         assert scene.commits == [["a1", "a!", "a?", "a2"], ["a1"], ["a!"], ["a?"], ["a2"]]
+
+    run(work)
+
+
+def test_a_member_that_is_refused_leaves_the_others_their_commit() -> None:
+    async def work() -> None:
+        scene = Scene()
+        scene.free.set()
+        ends = await asyncio.gather(*scene.send("a1", "a?", "a2"), return_exceptions=True)
+        assert [type(end).__name__ for end in ends] == ["str", "BadInputError", "str"]
+        assert scene.commits == [["a1", "a?", "a2"]]
+
+    run(work)
+
+
+def test_an_unknown_outcome_is_told_to_all_and_nothing_is_repeated() -> None:
+    async def work() -> None:
+        scene = Scene()
+        scene.free.set()
+        ends = await asyncio.gather(*scene.send("a1", "a~", "a2"), return_exceptions=True)
+        assert [type(end) for end in ends] == [UnsureError] * 3
+        assert scene.commits == [["a1", "a~", "a2"]]
 
     run(work)
 

@@ -102,6 +102,18 @@ def test_endpoints_that_hang_leave_room_for_one_that_does_not() -> None:
     assert pace.room(now)[hanging[0]] == 0
 
 
+def test_each_endpoint_is_claimed_for_with_the_proven_or_with_the_others() -> None:
+    pace, well, bad, new = Pace(64, 8), uuid4(), uuid4(), uuid4()
+    known(pace, well, NOON)
+    pace.answered(bad, Response(status=500), NOON)
+    assert pace.share(NOON, proven=True) == {well: 8, bad: 0}
+    assert pace.share(NOON, proven=False) == {well: 0, bad: 1}
+    assert [pace.proven(one, NOON) for one in (well, bad, new)] == [True, False, False]
+    later = NOON + 3 * SECOND
+    assert pace.share(later, proven=True) == {well: 0, bad: 0}
+    assert pace.share(later, proven=False) == {well: 8, bad: 1}
+
+
 def test_strangers_are_served_until_it_is_crowded() -> None:
     pace = Pace(16, 8)
     assert pace.strangers == STRANGER

@@ -22,6 +22,8 @@ from heldtrue.kernel.errors import UnavailableError
 from heldtrue.kernel.ids import PayloadId
 
 BATCH = 64
+FEW = 16
+"""Claimed at once for endpoints that took nothing lately: what is prepared for them holds others up no longer."""
 KEEP = 1.0
 """Seconds between two looks for bulk replays and failing endpoints."""
 POLL = 0.25
@@ -47,7 +49,9 @@ class Engine:
         self._outgoing = outgoing
         self._pace = Pace(outgoing.concurrency, services.each)
         self._passed: dict[PayloadId, tuple[datetime, timedelta]] = {}
-        self._wake = asyncio.Event()
+        self._wakes = {True: asyncio.Event(), False: asyncio.Event()}
+        """Set when there may be something to send to endpoints that are proven, and to others."""
+        self._claiming = asyncio.Lock()
         self._outcomes: asyncio.Queue[tuple[Place, Outcome]] = asyncio.Queue()
         self._patience = FIRST_WAIT
 
@@ -100,7 +104,8 @@ class Engine:
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._forwarding(stop))
-                    tasks.create_task(self._sending(stop, dialer.post))
+                    tasks.create_task(self._sending(stop, dialer.post, proven=True))
+                    tasks.create_task(self._sending(stop, dialer.post, proven=False))
                     tasks.create_task(self._keeping(stop))
                 await self._outcomes.join()
             finally:
@@ -111,38 +116,46 @@ class Engine:
         while not stop.is_set():
             forwarded = await self._patiently(lambda: asyncio.to_thread(self.step_forward), stop)
             if forwarded:
-                self._wake.set()
+                self._wake_all()
             else:
                 await _wait(stop, POLL)
 
-    async def _sending(self, stop: asyncio.Event, post: Post) -> None:
+    async def _sending(self, stop: asyncio.Event, post: Post, *, proven: bool) -> None:
+        """Send to endpoints that took something lately, or to all others: so the first never wait for the others."""
+        wake = self._wakes[proven]
         async with asyncio.TaskGroup() as sends:
 
             async def step() -> int:
-                self._wake.clear()
-                pace, now = self._pace, self._clock.now()
-                free = min(pace.free, BATCH)
-                if free <= 0:
-                    return 0
-                claims = await asyncio.to_thread(self._worker.claim, free, pace.room(now), pace.strangers)
-                for claim in claims:
-                    pace.begin(
-                        claim.endpoint_id, now, concurrency=claim.concurrency, rate=claim.rate, probe=claim.probe
-                    )
+                wake.clear()
+                claims = await self._claim(proven=proven)
                 for place, group in by_place(claims).items():
                     for prepared in await self._prepare(place, group):
                         sends.create_task(self._deliver(post, place, prepared))
                 return len(claims)
 
             while not stop.is_set():
-                if not await self._patiently(step, stop) and await _wait(self._wake, POLL):
+                if not await self._patiently(step, stop) and await _wait(wake, POLL):
                     await _wait(stop, GATHER)  # several endings are followed by one claim
+
+    async def _claim(self, *, proven: bool) -> list[ClaimRow]:
+        """Claim for one kind of endpoints; one claim at a time, so that none takes what another is about to take."""
+        pace = self._pace
+        async with self._claiming:
+            now = self._clock.now()
+            room, free = pace.share(now, proven=proven), min(pace.free, BATCH if proven else FEW)
+            if free <= 0 or (proven and not any(room.values())):
+                return []
+            each = 0 if proven else pace.strangers
+            claims = await asyncio.to_thread(self._worker.claim, free, room, each)
+            for claim in claims:
+                pace.begin(claim.endpoint_id, now, concurrency=claim.concurrency, rate=claim.rate, probe=claim.probe)
+        return claims
 
     async def _keeping(self, stop: asyncio.Event) -> None:
         """Carry bulk replays on, and disable what fails for too long, now and then."""
         while not stop.is_set():
             if await self._patiently(lambda: asyncio.to_thread(self.step_keep), stop):
-                self._wake.set()
+                self._wake_all()
             else:
                 await _wait(stop, KEEP)
 
@@ -157,10 +170,16 @@ class Engine:
                 groups.setdefault(place, []).append(outcome)
             for place, outcomes in groups.items():
                 await self._record(place, outcomes)
+            now = self._clock.now()
             for _, outcome in waiting:
-                self._pace.end(outcome.prepared.claim.endpoint_id)
+                endpoint = outcome.prepared.claim.endpoint_id
+                self._pace.end(endpoint)
+                self._wakes[self._pace.proven(endpoint, now)].set()
                 self._outcomes.task_done()
-            self._wake.set()
+
+    def _wake_all(self) -> None:
+        for wake in self._wakes.values():
+            wake.set()
 
     # ------------------------------------------------------------ parts of steps
 

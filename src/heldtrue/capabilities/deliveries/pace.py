@@ -80,6 +80,15 @@ class Pace:
             del self._lanes[endpoint]
         return {endpoint: self._slots(lane, now) for endpoint, lane in self._lanes.items()}
 
+    def share(self, now: datetime, *, proven: bool) -> dict[UUID, int]:
+        """Return the same of endpoints that took something lately, or of all others; 0 for those that are not meant."""
+        return {known: slots if self.proven(known, now) is proven else 0 for known, slots in self.room(now).items()}
+
+    def proven(self, endpoint: UUID, now: datetime) -> bool:
+        """Whether *endpoint* took something lately."""
+        lane = self._lanes.get(endpoint)
+        return lane is not None and lane.live(now)
+
     def begin(
         self, endpoint: UUID, now: datetime, *, concurrency: int | None = None, rate: float | None = None,
         probe: bool = False,

@@ -65,6 +65,11 @@ class Limits:
     """Bytes of a sealed part that stay in its row; what is larger goes to the object store."""
     attachments: int = 20
 
+    @property
+    def small(self) -> int:
+        """Bytes of a body that is hashed and sealed at once, because handing it to a thread would cost more."""
+        return min(16 * 1024, self.body, self.inline // 2)
+
 
 class Tls(msgspec.Struct, frozen=True):
     """How the connection that brought the payload was protected."""

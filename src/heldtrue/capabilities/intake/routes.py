@@ -38,9 +38,6 @@ from heldtrue.kernel.ids import PayloadId
 from heldtrue.op import Operation
 from heldtrue.policy.permissions import Permission
 
-SMALL = 16 * 1024
-"""Bytes of a body that is hashed and sealed at once, because handing it to a thread would cost more."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntakeServices:
@@ -190,8 +187,7 @@ def routes(services: IntakeServices) -> list[Route]:
 async def take(intake: Intake, exchange: Exchange, limits: Limits) -> Taken:
     """Return what came, hashed and sealed: a small body at once, any other as it streams."""
     content_type, length = exchange.headers.get("content-type"), exchange.content_length
-    small = length is not None and length <= min(SMALL, limits.body, limits.inline // 2)
-    if length is None or not small or intake.scans or is_multipart(content_type):
+    if length is None or length > limits.small or intake.scans or is_multipart(content_type):
         return await intake.take(content_type, exchange.body(limits.body))
     return intake.take_small(content_type, await exchange.whole_body(length))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -20,7 +20,9 @@ from heldtrue.capabilities.mail.model import (
     local_digest,
     new_local_part,
 )
-from heldtrue.db.tx import Database
+from heldtrue.crypto.keyring import TenantKeyring, TenantKeyRow
+from heldtrue.db.keystore import GroupKeyRecords
+from heldtrue.db.tx import Database, GroupTx
 from heldtrue.http.pagination import Listing, listing
 from heldtrue.kernel.ids import AddressId, TenantId
 from heldtrue.op import Operation
@@ -59,29 +61,42 @@ def revoke_address(op: Operation, asked: TheAddress) -> AddressRevoked:
     return AddressRevoked(id=str(address), state="revoked", revoked_at=row.revoked_at or op.now)
 
 
-def find_mailbox(database: Database, local: str) -> Mailbox | None:
-    """Return whose address *local* is; None for an unknown or revoked one, after the same work. Blocking."""
+def find_mailboxes(database: Database, locals_: Sequence[str]) -> list[Mailbox | None]:
+    """Return whose address each of *locals_* is; None for an unknown or revoked one, after the same work. Blocking."""
+    digests = [local_digest(local) for local in locals_]
     with database.edge() as tx:
-        row = store.find(tx, local_digest(local))
-    if row is None:
-        return None
+        found = {row.digest: _mailbox(row) for row in store.find(tx, digests)}
+    return [found.get(digest) for digest in digests]
+
+
+def still_receiving(
+    tx: GroupTx, tenant: TenantId, addresses: Iterable[AddressId]
+) -> tuple[list[TenantKeyRow], list[store.AddressRow]]:
+    """Return the organisation's active keys, and *addresses* without those that were revoked meanwhile. Blocking."""
+    wanted = list({address.value for address in addresses})
+    keys, rows = tx.ask(
+        (TenantKeyRow, GroupKeyRecords.ACTIVE, [tenant.value]), (store.AddressRow, store.ACTIVE, [wanted])
+    )
+    return keys, rows
+
+
+def opened_addresses(keys: TenantKeyring, rows: Iterable[store.AddressRow]) -> dict[AddressId, AddressConfig]:
+    """Return what is sealed of addresses."""
+    return {AddressId(row.address_id): _config(keys, row) for row in rows}
+
+
+def _mailbox(row: store.FoundRow) -> Mailbox:
     policy = Policy(spf=row.spf, dkim=row.dkim, dmarc=row.dmarc)
     return Mailbox(AddressId(row.address_id), TenantId(row.tenant_id), row.environment, policy)
 
 
-def still_receiving(op: Operation, addresses: Sequence[AddressId]) -> list[tuple[AddressId, AddressConfig]]:
-    """Return *addresses* with what is sealed of them, those that were revoked meanwhile left out."""
-    rows = [store.active(op.tx, address.value) for address in addresses]
-    return [(AddressId(row.address_id), _config(op, row)) for row in rows if row is not None]
-
-
-def _config(op: Operation, row: store.AddressRow) -> AddressConfig:
-    plain = op.keys.open(PURPOSE, "mail_addresses", "config", str(row.address_id), row.config_sealed)
+def _config(keys: TenantKeyring, row: store.AddressRow) -> AddressConfig:
+    plain = keys.open(PURPOSE, "mail_addresses", "config", str(row.address_id), row.config_sealed)
     return msgspec.json.decode(plain, type=AddressConfig)
 
 
 def _view(op: Operation, row: store.AddressRow, domain: str | None) -> AddressView:
-    config = _config(op, row)
+    config = _config(op.keys, row)
     return AddressView(
         id=str(AddressId(row.address_id)),
         address=config.local if domain is None else f"{config.local}@{domain}",

@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
-from uuid import UUID
 
 import msgspec
 
@@ -76,9 +75,9 @@ class Mailbox:
     policy: Policy
 
     @property
-    def place(self) -> tuple[UUID, str]:
+    def place(self) -> tuple[TenantId, str]:
         """The organisation and environment that its mail belongs to."""
-        return self.tenant.value, self.environment
+        return self.tenant, self.environment
 
 
 def new_local_part(entropy: Entropy) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 from typing import TYPE_CHECKING, TypeVar
@@ -18,18 +18,22 @@ from heldtrue.capabilities.intake.model import Limits, MailMeta, Origin, Taken
 from heldtrue.capabilities.intake.objects import ObjectStore
 from heldtrue.capabilities.intake.scanning import Scanner
 from heldtrue.capabilities.intake.stream import Intake
-from heldtrue.capabilities.mail.actions import find_mailbox, still_receiving
+from heldtrue.capabilities.ledger import actions as ledger
+from heldtrue.capabilities.mail.actions import find_mailboxes, opened_addresses, still_receiving
 from heldtrue.capabilities.mail.checks.resolver import Lookups, Resolver
 from heldtrue.capabilities.mail.checks.verdict import Evidence, Sender, examine, rule
-from heldtrue.capabilities.mail.groups import Groups
 from heldtrue.capabilities.mail.guard import Guard, Memory
 from heldtrue.capabilities.mail.model import AddressConfig, Mailbox, Policy
-from heldtrue.capabilities.mail.terms import Terms, refused
+from heldtrue.capabilities.mail.terms import MailBusyError, Terms, refused
+from heldtrue.crypto.keyring import OBJECT
 from heldtrue.crypto.sealing import DataKey
+from heldtrue.db.groups import GroupLimits, Groups
+from heldtrue.db.threads import Threads
 from heldtrue.db.tx import OutcomeUnknownError
+from heldtrue.http.group import group_keys
 from heldtrue.http.ports import Ports
 from heldtrue.http.refusals import MINUTE, Refusals, RefusedSummary
-from heldtrue.http.transaction import Recorder, tenant_operation
+from heldtrue.http.transaction import Recorder
 from heldtrue.kernel.ids import AddressId, PayloadId, RequestId, TenantId
 from heldtrue.op import Actor, AuditEvent, Operation
 
@@ -42,6 +46,10 @@ ACCEPTED = "payload.accepted"
 DATABASE_THREADS = 8
 CHECK_THREADS = 32
 """Most of them wait for name servers."""
+LETTERS = GroupLimits(group=32, waiting=10_000, within=60.0, commits=DATABASE_THREADS, beside=32)
+"""Messages of one transaction."""
+LOOKUPS = GroupLimits(group=64, waiting=10_000, within=10.0, commits=2, beside=16)
+"""Recipients of one question."""
 Place = tuple[TenantId, str]
 """An organisation's environment."""
 T = TypeVar("T")
@@ -72,6 +80,11 @@ class Sealed:
     key: DataKey
     taken: Taken
 
+    @property
+    def place(self) -> Place:
+        """What one transaction sees: all recipients of a message belong to it."""
+        return next(iter(self.letter.boxes.values())).place
+
 
 class Office:
     """One mail process."""
@@ -88,15 +101,24 @@ class Office:
         """Connections, those that only end included."""
         self.closing = False
         self._refusals = Refusals()
-        self._groups: Groups[Place, Sealed] = Groups(self._commit)
-        self._database = ThreadPoolExecutor(DATABASE_THREADS, "mail")
-        self._checks = ThreadPoolExecutor(CHECK_THREADS, "mail-checks")
+        self._database = Threads(DATABASE_THREADS, "mail")
+        self._checks = Threads(CHECK_THREADS, "mail-checks")
+        self._groups = Groups[Sealed, None](
+            self._commit, limits=LETTERS, place=lambda one: one.place, apart=_each, refused=MailBusyError,
+            unsure=OutcomeUnknownError,
+        )  # fmt: skip
+        self._finding = Groups[str, Mailbox | None](
+            self._find, limits=LOOKUPS, place=lambda _: None, apart=_each, refused=MailBusyError, unsure=MailBusyError
+        )
 
     # ------------------------------------------------------------ recipients
 
     async def find(self, local: str) -> Mailbox | None:
-        """Return whose address *local* is, None for everybody else's."""
-        return await self._in_thread(partial(find_mailbox, self._services.ports.database, local))
+        """Return whose address *local* is, None for everybody else's; who asks at the same time shares the question."""
+        return await self._finding.append(local)
+
+    async def _find(self, many: Sequence[str]) -> Sequence[Mailbox | None]:
+        return await self._database.run(partial(find_mailboxes, self._services.ports.database, many))
 
     # ------------------------------------------------------------ messages
 
@@ -116,21 +138,19 @@ class Office:
             origin,
             services.limits,
             entropy=ports.entropy,
-            run=self._in_thread,
+            run=self._database.run,
             scanner=services.scanner,
         )
-        taken = await intake.take(CONTENT_TYPE, text)
+        taken = await _sealed(intake, letter, text, services.limits.small)
         try:
-            evidence = await asyncio.get_running_loop().run_in_executor(self._checks, partial(self._examine, letter))
+            evidence = await self._checks.run(partial(self._examine, letter))
             flags = rule(_policy(letter), evidence)
         except BaseException:
             await asyncio.shield(intake.discard())
             raise
         try:
             # Who hangs up now does not stop the commit: what it writes names the objects.
-            await self._groups.commit(
-                (box.tenant, box.environment), Sealed(letter, evidence, flags, payload, key, taken)
-            )
+            await self._groups.append(Sealed(letter, evidence, flags, payload, key, taken))
         except OutcomeUnknownError:
             raise  # a row may name the objects: the sweep looks again in 24 hours
         except Exception:
@@ -142,30 +162,36 @@ class Office:
         sender = Sender(letter.client, letter.helo, str(letter.sender.sender))
         return examine(Lookups(self._services.resolver), sender, bytes(letter.text))
 
-    async def _commit(self, place: Place, group: Sequence[Sealed]) -> Sequence[Exception | None]:
-        return await self._in_thread(partial(self._write, place, group))
-
-    def _write(self, place: Place, group: Sequence[Sealed]) -> Sequence[Exception | None]:
+    async def _commit(self, group: Sequence[Sealed]) -> Sequence[Exception | None]:
         """Write payloads and their entries in one transaction; with its commit they are accepted (T1)."""
-        ports, (tenant, environment) = self._services.ports, place
-        actor = Actor(kind="mail", tenant=tenant, environment=environment)
-        with tenant_operation(ports, actor, RequestId.new(ports.clock.now(), ports.entropy)) as op:
-            wanted = dict.fromkeys(box.id for one in group for box in one.letter.boxes.values())
-            receiving = dict(still_receiving(op, list(wanted)))
-            return [self._accept(op, actor, one, receiving) for one in group]
+        async with self._database.within(self._opened(group)) as (op, receiving):
+            return [self._accept(op, one, receiving) for one in group]
 
-    def _accept(
-        self, op: Operation, actor: Actor, one: Sealed, receiving: Mapping[AddressId, AddressConfig]
-    ) -> Exception | None:
+    @contextmanager
+    def _opened(self, group: Sequence[Sealed]) -> Generator[tuple[Operation, Mapping[AddressId, AddressConfig]]]:
+        """Open the transaction, and ask the database for all that the messages have to know."""
+        ports, (tenant, environment) = self._services.ports, group[0].place
+        now, request = ports.clock.now(), RequestId.new(ports.clock.now(), ports.entropy)
+        actor = Actor(kind="mail", tenant=tenant, environment=environment)
+        with ports.database.group(tenant, environment) as tx:
+            active, rows = still_receiving(tx, tenant, [box.id for one in group for box in one.letter.boxes.values()])
+            keys = group_keys(ports, tx, tenant, environment, active, now)
+            keys.have(OBJECT, ledger.PURPOSE)
+            op = Operation(
+                actor=actor, tenant=tenant, environment=environment, now=now, entropy=ports.entropy, tx=tx, keys=keys,
+                record=Recorder(ports, tx, actor, request, now, keys), request=request,
+            )  # fmt: skip
+            yield op, opened_addresses(keys, rows)
+
+    def _accept(self, op: Operation, one: Sealed, receiving: Mapping[AddressId, AddressConfig]) -> Exception | None:
         """Write one payload within the group's transaction; return why not where its addresses are gone."""
         named = dict.fromkeys(box.id for box in one.letter.boxes.values())
         configs = [(address, receiving[address]) for address in named if address in receiving]
         if not configs:
             return refused("550 5.1.1 no such address any more", "smtp-unknown-recipient")
         request = RequestId.new(op.now, op.entropy)
-        own = replace(
-            op, request=request, record=Recorder(self._services.ports, op.tx, actor, request, op.now, op.keys)
-        )
+        record = Recorder(self._services.ports, op.tx, op.actor, request, op.now, op.keys)
+        own = replace(op, request=request, record=record)
         mail = _meta(one.letter, one.evidence, one.flags, configs)
         body = replace(one.taken.body, meta=msgspec.structs.replace(one.taken.body.meta, mail=mail))
         accept(own, one.payload, one.key, replace(one.taken, body=body), tls=one.letter.tls, source="smtp")
@@ -188,7 +214,7 @@ class Office:
         while True:
             await asyncio.sleep(MINUTE.total_seconds() / 4)
             for summary in self._refusals.collect(self._services.ports.clock.now()):
-                await self._in_thread(partial(self._keep, summary))
+                await self._database.run(partial(self._keep, summary))
 
     def _keep(self, summary: RefusedSummary) -> None:
         try:
@@ -197,15 +223,38 @@ class Office:
             log.exception("refusals not recorded, kept for later", count=summary.count)
             self._refusals.put_back(summary)
 
+    async def finish(self) -> None:
+        """Take nothing more, and return when what waits for its commit was answered."""
+        await self._groups.close()
+
     def close(self) -> None:
         """Finish what runs in threads, and record what was counted. Blocking."""
-        self._checks.shutdown()
-        self._database.shutdown()
+        self._checks.close()
+        self._database.close()
         for summary in self._refusals.collect(None):
             self._keep(summary)
 
-    async def _in_thread(self, act: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._database, act)
+
+async def _sealed(intake: Intake, letter: Letter, text: AsyncIterator[bytes], small: int) -> Taken:
+    """Return what came, hashed and sealed: a small message at once, any other as it streams."""
+    if not intake.scans:
+        async for _ in text:
+            if len(letter.text) > small:
+                break
+        else:
+            return intake.take_small(CONTENT_TYPE, bytes(letter.text))
+    return await intake.take(CONTENT_TYPE, _from_its_beginning(letter, text))
+
+
+async def _from_its_beginning(letter: Letter, text: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield what the letter holds already, then what comes."""
+    yield bytes(letter.text)
+    async for piece in text:
+        yield piece
+
+
+def _each(many: Sequence[T]) -> list[Sequence[T]]:
+    return [[one] for one in many]
 
 
 def _policy(letter: Letter) -> Policy:

@@ -71,4 +71,5 @@ class MailServer:
             talk.abort()
         if self._counting is not None:
             self._counting.cancel()
+        await self._office.finish()
         await asyncio.to_thread(self._office.close)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import LiteralString
 from uuid import UUID
 
 from heldtrue.capabilities.mail.model import AddressState, Ruling
@@ -28,6 +30,7 @@ class AddressRow:
 class FoundRow:
     """What the listener sees of an address."""
 
+    digest: bytes
     tenant_id: UUID
     environment: str
     address_id: UUID
@@ -78,14 +81,9 @@ def lock(tx: TenantTx, address: UUID) -> AddressRow | None:
     )
 
 
-def active(tx: TenantTx, address: UUID) -> AddressRow | None:
-    """Return an address that still receives; None once it was revoked."""
-    return tx.one(
-        AddressRow,
-        """SELECT address_id, config_sealed, spf, dkim, dmarc, state, created_at, revoked_at
-           FROM heldtrue.mail_addresses WHERE address_id = %s AND state = 'active'""",
-        (address,),
-    )
+ACTIVE: LiteralString = """SELECT address_id, config_sealed, spf, dkim, dmarc, state, created_at, revoked_at
+    FROM heldtrue.mail_addresses WHERE address_id = ANY(%s) AND state = 'active'"""
+"""Asks for those of some addresses that still receive."""
 
 
 def revoke(tx: TenantTx, address: UUID, now: datetime) -> None:
@@ -96,12 +94,12 @@ def revoke(tx: TenantTx, address: UUID, now: datetime) -> None:
     )
 
 
-def find(tx: EdgeTx, digest: bytes) -> FoundRow | None:
-    """Return the address of *digest* where it receives; one statement, whatever is there."""
-    return tx.one(
+def find(tx: EdgeTx, digests: Sequence[bytes]) -> list[FoundRow]:
+    """Return the addresses of *digests* that receive; one statement, whatever is there."""
+    return tx.many(
         FoundRow,
-        """SELECT a.tenant_id, a.environment, a.address_id, a.spf, a.dkim, a.dmarc
+        """SELECT a.digest, a.tenant_id, a.environment, a.address_id, a.spf, a.dkim, a.dmarc
            FROM heldtrue.mail_addresses a JOIN heldtrue.organisations o ON o.tenant_id = a.tenant_id
-           WHERE a.digest = %s AND a.state = 'active' AND o.state = 'active'""",
-        (digest,),
+           WHERE a.digest = ANY(%b::bytea[]) AND a.state = 'active' AND o.state = 'active'""",
+        (list(digests),),
     )

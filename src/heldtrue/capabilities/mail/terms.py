@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from heldtrue.http.limits import Rate
-from heldtrue.kernel.errors import HeldtrueError
+from heldtrue.kernel.errors import HeldtrueError, UnavailableError
 
 MiB = 1024 * 1024
 COMMAND_BYTES = 1024
@@ -31,6 +31,12 @@ class HangUpError(RefusedReplyError):
     """The reply is given, and the connection is closed: nothing that may follow can be trusted to be what it seems."""
 
     code = "smtp-hang-up"
+
+
+class MailBusyError(UnavailableError):
+    """More mail waits than can be stored soon, so this was not begun; the sender's server tries again by itself."""
+
+    code = "mail-busy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
