@@ -80,7 +80,10 @@ class _Tcp(socketserver.StreamRequestHandler):
         head = self.rfile.read(2)
         if len(head) < 2:
             return
-        answer = server.names.answer(self.rfile.read(struct.unpack(">H", head)[0]), truncate=False)
+        asked = self.rfile.read(struct.unpack(">H", head)[0])
+        if len(asked) < struct.unpack(">H", head)[0]:
+            return  # whoever asked was killed
+        answer = server.names.answer(asked, truncate=False)
         if answer is not None:
             self.wfile.write(struct.pack(">H", len(answer)) + answer)
 
