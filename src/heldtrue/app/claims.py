@@ -275,7 +275,7 @@ def scratch(directory: Path, above: Ground, parts: Sequence[str] = ()) -> Genera
         def work(ready: Ready) -> int:
             _let_look()
             socket_.close()
-            return worker.work(ground, ready)
+            return worker.work(ground, ready, lease=staging.lease(tls))
 
         desk, post = stack.enter_context(runner.listening(home)), stack.enter_context(mail.listening(home))
         staged = None if tls is None else staging.workers(tls, work, home.account)

@@ -6,16 +6,19 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from heldtrue.app.accounts import Account
 from heldtrue.app.processes import Child, Ready
 from heldtrue.app.settings import Destinations
 from heldtrue.attack.arena import Stage
+from heldtrue.capabilities.deliveries.sender import LEASE
 from heldtrue.crypto.tls import TlsFiles, ensure_local_authority
 
 PART = "receivers"
+SHORT = timedelta(seconds=6)
+"""What a killed worker held is taken over after it: the attack does not wait for the usual lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,11 @@ def authority(directory: Path) -> TlsFiles:
 def destinations(tls: TlsFiles | None) -> Destinations:
     """Return where deliveries may go beyond public addresses: nowhere, but for the attack on them."""
     return Destinations() if tls is None else Destinations(allow=("127.0.0.1/32",), ca_file=str(tls.ca))
+
+
+def lease(tls: TlsFiles | None) -> timedelta:
+    """Return how long a delivery is a worker's."""
+    return LEASE if tls is None else SHORT
 
 
 def workers(tls: TlsFiles, work: Callable[[Ready], int], account: Account | None) -> Staging:
