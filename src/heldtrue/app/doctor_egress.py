@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from heldtrue.app import broker, instance
@@ -28,7 +29,8 @@ def examine_egress(data: DataDir, settings: Settings) -> Iterator[Finding]:
         yield Finding("egress broker", Level.OK, "not asked: nothing runs")
         return
     try:
-        ask(lambda: _greeted(data.run), service_account(settings.service_user), seconds=PATIENCE)
+        with _opened(data.run) as run:
+            ask(lambda: _greeted(run), service_account(settings.service_user), seconds=PATIENCE)
     except ChildFailedError:
         yield Finding(
             "egress broker",
@@ -41,13 +43,23 @@ def examine_egress(data: DataDir, settings: Settings) -> Iterator[Finding]:
     yield Finding("egress broker", Level.OK, f"takes grants, and calls as {whom}; addresses of your own are refused")
 
 
-def _greeted(run: Path) -> bytes:
+@contextmanager
+def _opened(folder: Path) -> Generator[int]:
+    """Open a folder to whose parents another user may have no right."""
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _greeted(run: int) -> bytes:
     """Grant nothing to nobody, and take it back; in a process of its own."""
 
     async def greet() -> None:
         line = await Broker(Path(broker.GRANTS)).open(Grant(rules=()))
         await line.revoke()
 
-    os.chdir(run)  # the whole path may be too long for a socket's
+    os.fchdir(run)  # the whole path may be too long for a socket's
     asyncio.run(greet())
     return b"+"
