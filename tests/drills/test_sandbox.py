@@ -362,9 +362,9 @@ def deny(number, argument):  # answers EINVAL to one system call, or to one opti
     calls.prctl(calls.PR_SET_NO_NEW_PRIVS, 1)
     calls.install_filter(b"".join(struct.pack("=HBBI", *line) for line in lines))
 numbers = {"x86_64": (272, 157, 444), "aarch64": (97, 167, 444)}[__import__("os").uname().machine]
-if kind == "no-namespaces": deny(numbers[0], None)
+if kind in ("no-namespaces", "neither"): deny(numbers[0], None)
 if kind == "no-mdwe": deny(numbers[1], 65)
-if kind == "no-landlock": deny(numbers[2], None)
+if kind in ("no-landlock", "neither"): deny(numbers[2], None)
 async def main():
     try:
         async with Engine(images=Path(images), pool=0, spare=False) as engine:
@@ -381,8 +381,9 @@ asyncio.run(main())
         ("no-mdwe", "older-kernel ['mdwe']"),
         ("no-namespaces", "landlock-seccomp ['cgroup_ns', 'ipc', 'mount', 'net', 'pid', 'user', 'uts']"),
         ("no-landlock", "refused landlock"),
+        ("neither", "refused landlock"),
     ],
-    ids=["no-mdwe", "no-namespaces", "no-landlock"],
+    ids=["no-mdwe", "no-namespaces", "no-landlock", "neither"],
 )
 def test_a_poorer_kernel_is_a_lower_level_or_none(image: Image, kind: str, told: str) -> None:
     done = subprocess.run(
