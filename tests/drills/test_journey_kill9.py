@@ -1,6 +1,6 @@
 """The whole product under `kill -9` at seeded random moments, its receiver failing in every way: nothing is lost.
 
-Payloads come by HTTP and by mail. Here 14 kills during 120 payloads; `make drill` has 50 during 500, `make soak` 200
+Payloads come by HTTP and by mail. Here 9 kills during 90 payloads; `make drill` has 50 during 500, `make soak` 200
 during 4,000, `make chaos` 200 during 50,000, by `KILLS` and `PAYLOADS` in the environment. `SEED` decides who is killed
 and when, and how the receiver fails; it is printed at the beginning and with every failure.
 """
@@ -24,8 +24,8 @@ from instance import Instance, free_port, until
 from reckoning import all_logged, audited, consistent_with, hurried, promised
 from stormy import Stormy
 
-PAYLOADS = int(os.environ.get("PAYLOADS", "120"))
-KILLS = int(os.environ.get("KILLS", "14"))
+PAYLOADS = int(os.environ.get("PAYLOADS", "90"))
+KILLS = int(os.environ.get("KILLS", "9"))
 SEED = int(os.environ.get("SEED", "20261122"))
 LONG = PAYLOADS >= 1000
 HOURS = 6 if LONG else 1
