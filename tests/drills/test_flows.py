@@ -170,7 +170,7 @@ def test_what_an_instance_has_is_tried_out_there_and_calls_nobody(instance: Inst
     assert instance.call("POST", f"{path}?confi=1", b"{}", key, {"Content-Type": "application/json"}).status == 422
 
 
-def test_doctor_tells_the_level(instance: Instance) -> None:
+def test_doctor_tells_the_level_and_that_the_broker_answers(instance: Instance) -> None:
     import subprocess
 
     said = subprocess.run(
@@ -178,6 +178,8 @@ def test_doctor_tells_the_level(instance: Instance) -> None:
     )
     [found] = [one for one in json.loads(said.stdout) if one["subject"] == "sandbox"]
     assert f"level {level(instance)}" in found["found"]
+    [found] = [one for one in json.loads(said.stdout) if one["subject"] == "egress broker"]
+    assert (found["level"], found["found"].split(",")[0]) == ("ok", "takes grants")
 
 
 def test_code_is_tried_out_without_an_instance(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from heldtrue.sandbox.client import RunnerClient, RunnerUnavailableError
 from heldtrue.sandbox.engine import Engine
 from heldtrue.sandbox.image import Image, ImageError, build
 from heldtrue.sandbox.jail.layers import ALL, NAMESPACES
-from heldtrue.sandbox.jobs import MIB, Job, JobFile, Language, RunLimits, RunResult
+from heldtrue.sandbox.jobs import MIB, Job, JobFile, Language, OutputFile, RunLimits, RunResult
 from heldtrue.sandbox.server import serve
 
 pytestmark = pytest.mark.drill
@@ -137,6 +137,65 @@ def test_an_error_names_the_customers_own_line_and_no_path_of_ours(
     assert told in result.error
     assert "/usr" not in result.error
     assert "/lib" not in result.error
+
+
+ATTACHES = {
+    "python": """
+from heldtrue_guest import attach, attachment, file, many
+
+def transform(payload, context):
+    return many([attach({"n": 1}, "a1", file("b.csv", "text/csv", attachment("a1") + b"!")), {"n": 2}])
+""",
+    "javascript": """
+function transform(payload, context) {
+  const files = ["a1", file("b.csv", "text/csv", attachment("a1"), "base64")];
+  return many([attach({n: 1}, ...files), {n: 2}]);
+}
+""",
+}
+MAIL = b"""From: a@b.test\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhello
+--b\r\nContent-Type: text/csv; name=t.csv\r\nContent-Disposition: attachment; filename=t.csv\r\n\r\n1,2\r\n--b--\r\n"""
+
+
+@pytest.mark.parametrize("language", ["python", "javascript"])
+def test_an_output_keeps_an_attachment_by_reference_and_carries_what_its_code_made(
+    engine: Engine, language: Language
+) -> None:
+    result = run(engine, ATTACHES[language], language)
+    assert (result.outcome, result.outputs) == ("ok", (b'{"n":1}', b'{"n":2}')), result
+    kept, made = result.files[0]
+    assert kept == OutputFile(of=1)
+    assert (made.name, made.content_type) == ("b.csv", "text/csv")
+    assert made.data == (b"attached!" if language == "python" else b"attached")
+    assert result.files[1] == ()
+
+
+def test_a_part_of_a_mail_goes_on_as_bytes_under_its_own_name(engine: Engine) -> None:
+    code = "from heldtrue_guest import attach\ndef transform(p, c):\n    return attach(1, p['attachments'][0]['ref'])\n"
+    mail = replace(job(code), payload=JobFile(None, "message/rfc822", MAIL), attachments=())
+    [[part]] = asyncio.run(engine.run(mail)).files
+    assert (part.of, part.name, part.data) == (None, "t.csv", b"1,2")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("'a7'", "there is no attachment 'a7'"),
+        ("file('../x', 'text/csv', b'')", "FileError: a file's name"),
+        ("file('x', 'text', b'')", "FileError: a file's type"),
+        ("file('x', 'text/csv', 'x')", "FileError: a file's data are bytes"),
+        ("7", "FileError: attach takes references"),
+        ("*['a1'] * 21", "an output has at most 20 files"),
+        ("file('x', 'text/csv', bytes(9 << 20))", "more bytes than it may"),
+    ],
+    ids=["unknown", "path", "type", "text", "number", "too-many", "too-much"],
+)
+def test_what_cannot_be_attached_is_told_to_its_developer(engine: Engine, given: str, told: str) -> None:
+    code = f"from heldtrue_guest import attach, file\ndef transform(p, c):\n    return attach(1, {given})\n"
+    result = run(engine, code)
+    assert result.outcome in {"error", "output"}
+    assert told in (result.error or "")
+    assert result.files == ()
 
 
 def test_a_shipped_transform_gives_the_message_itself(engine: Engine) -> None:
@@ -303,9 +362,9 @@ def deny(number, argument):  # answers EINVAL to one system call, or to one opti
     calls.prctl(calls.PR_SET_NO_NEW_PRIVS, 1)
     calls.install_filter(b"".join(struct.pack("=HBBI", *line) for line in lines))
 numbers = {"x86_64": (272, 157, 444), "aarch64": (97, 167, 444)}[__import__("os").uname().machine]
-if kind == "no-namespaces": deny(numbers[0], None)
+if kind in ("no-namespaces", "neither"): deny(numbers[0], None)
 if kind == "no-mdwe": deny(numbers[1], 65)
-if kind == "no-landlock": deny(numbers[2], None)
+if kind in ("no-landlock", "neither"): deny(numbers[2], None)
 async def main():
     try:
         async with Engine(images=Path(images), pool=0, spare=False) as engine:
@@ -322,8 +381,9 @@ asyncio.run(main())
         ("no-mdwe", "older-kernel ['mdwe']"),
         ("no-namespaces", "landlock-seccomp ['cgroup_ns', 'ipc', 'mount', 'net', 'pid', 'user', 'uts']"),
         ("no-landlock", "refused landlock"),
+        ("neither", "refused landlock"),
     ],
-    ids=["no-mdwe", "no-namespaces", "no-landlock"],
+    ids=["no-mdwe", "no-namespaces", "no-landlock", "neither"],
 )
 def test_a_poorer_kernel_is_a_lower_level_or_none(image: Image, kind: str, told: str) -> None:
     done = subprocess.run(

@@ -8,6 +8,7 @@ import json
 from collections.abc import Generator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flow_house import SANDBOX, Desk, FlowHouse, result
@@ -18,7 +19,7 @@ from receiver import Receiver
 from heldtrue.capabilities.transforms.schedule import LIKELY_LASTING, LIKELY_PASSING
 from heldtrue.db.tx import Database
 from heldtrue.kernel.errors import UnavailableError
-from heldtrue.sandbox.jobs import Job, RunResult
+from heldtrue.sandbox.jobs import Job, OutputFile, RunResult
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +170,67 @@ def test_a_large_output_is_fetched_by_its_link_and_erased_with_its_payload(
     assert (one["erased"], one["content"], one["sha256"]) == (True, None, None)
     run = house.only()
     assert run["attempted"][0]["logs"] == []
+
+
+FORM = (
+    b'--b\r\nContent-Disposition: form-data; name="payload"\r\nContent-Type: application/json\r\n\r\n{}\r\n'
+    b'--b\r\nContent-Disposition: form-data; name="f"; filename="kept.txt"\r\nContent-Type: text/plain\r\n\r\nkept\r\n'
+    b'--b\r\nContent-Disposition: form-data; name="g"; filename="dropped.txt"\r\n\r\ndropped\r\n--b--\r\n'
+)
+MADE = OutputFile(name="sums.csv", content_type="text/csv", data=b"a,b\n1,2\n")
+
+
+@pytest.mark.parametrize("by_value", [200_000, 0], ids=["by-value", "by-link"])
+def test_an_output_brings_the_attachments_that_its_code_kept_and_made_and_no_other(
+    house: FlowHouse, receiver: Receiver, by_value: int
+) -> None:
+    house.place.register(receiver.url("/in"), by_value_up_to=by_value)
+    house.desk.answer = lambda _: result({"n": 1}, {"n": 2}, files=((MADE, OutputFile(of=1)), ()))
+    house.flow(house.transform())
+    payload = house.payload(FORM, "multipart/form-data; boundary=b")
+    house.step()
+    assert house.place.deliver() == 2
+    said = sorted((webhook(one.body)["data"] for one in receiver.received), key=lambda one: one["output"]["ordinal"])
+    told = [one["receipt"]["output"]["attachments"] for one in said]
+    assert told[1] == []
+    assert [(one["ordinal"], one["of"], one["name"], one["content_type"], one["size"]) for one in told[0]] == [
+        (1, None, "sums.csv", "text/csv", 8),
+        (2, 1, "kept.txt", "text/plain", 4),
+    ]
+    stranger = house.place.house.caller()
+
+    def fetched(output: dict[str, Any], what: dict[str, Any]) -> bytes:
+        assert (what["content"] is None) == (by_value == 0)
+        assert (what["content_url"] is None) == (by_value > 0)
+        if what["content"] is not None:
+            return base64.b64decode(what["content"])
+        got = stranger.get(what["content_url"].removeprefix("https://heldtrue.example.test"))
+        assert (got.status, got.headers["content-disposition"]) == (200, "attachment")
+        return got.body
+
+    output = said[0]["output"]
+    assert json.loads(fetched(output, output)) == {"n": 1}
+    assert [fetched(output, one) for one in output["attachments"]] == [MADE.data, b"kept"]
+    assert [hashlib.sha256(fetched(output, one)).hexdigest() for one in output["attachments"]] == [
+        one["sha256"] for one in told[0]
+    ]
+    assert [[one["of"] for one in each["attachments"]] for each in house.outputs(payload)] == [[None, 1], []]
+    assert [one["size"] for one in house.outputs(payload)] == [8, 8]
+    if by_value == 0:
+        links = [one["output"]["content_url"].removeprefix("https://heldtrue.example.test") for one in said]
+        beyond = [stranger.get(f"{links[0]}/attachments/3"), stranger.get(f"{links[1]}/attachments/1")]
+        assert [one.status for one in beyond] == [404, 404]
+        assert house.place.admin.delete(f"/v1/payloads/{payload}").status == 200
+        assert stranger.get(f"{links[0]}/attachments/1").status in {404, 409}
+
+
+def test_files_count_against_what_a_step_may_give(house: FlowHouse) -> None:
+    huge = OutputFile(name="x", content_type="text/plain", data=bytes(5 << 20))
+    house.desk.answer = lambda _: result(1, 2, files=((huge,), (huge,)))
+    house.flow(house.transform())
+    house.payload()
+    house.step()
+    assert house.only()["outcome"] == "output"
 
 
 # ---------------------------------------------------------------- versions

@@ -80,7 +80,11 @@ class _Tcp(socketserver.StreamRequestHandler):
         head = self.rfile.read(2)
         if len(head) < 2:
             return
-        answer = server.names.answer(self.rfile.read(struct.unpack(">H", head)[0]), truncate=False)
+        (length,) = struct.unpack(">H", head)
+        asked = self.rfile.read(length)
+        if len(asked) < max(length, 12):
+            return  # no whole question: whoever asked was killed
+        answer = server.names.answer(asked, truncate=False)
         if answer is not None:
             self.wfile.write(struct.pack(">H", len(answer)) + answer)
 

@@ -70,8 +70,8 @@ class PayloadHouse:
     ) -> Got:
         return self.admin.call("POST", "/v1/payloads", body=body, headers={"content-type": content_type, **more})
 
-    def register(self, url: str) -> dict[str, Any]:
-        made = self.admin.post("/v1/endpoints", {"url": url, "description": "books"})
+    def register(self, url: str, **more: Any) -> dict[str, Any]:
+        made = self.admin.post("/v1/endpoints", {"url": url, "description": "books", **more})
         assert made.status == 201, made.body
         return made.json()
 

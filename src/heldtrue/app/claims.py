@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 import psycopg
 import structlog
 
-from heldtrue.app import boot, first, listener, mail, requests, runner, web, wiring, worker
+from heldtrue.app import boot, first, listener, mail, requests, runner, staging, web, wiring, worker
 from heldtrue.app.boot import Base, Ground
 from heldtrue.app.declared import declared
 from heldtrue.app.processes import Child, Ready
@@ -36,7 +36,7 @@ from heldtrue.app.settings_mail import Mail
 from heldtrue.app.settings_transforms import Transforms
 from heldtrue.app.version import RELEASE
 from heldtrue.attack import AttackHinderedError, Place
-from heldtrue.attack.arena import Arena, Sinks
+from heldtrue.attack.arena import Arena, Sinks, Stage
 from heldtrue.attack.caller import Address
 from heldtrue.attack.canary import begin_decoding
 from heldtrue.claims.arena import Site, arena
@@ -186,7 +186,9 @@ def table(parts: Services) -> tuple[Route, ...]:
     return (*routes, *system.routes(wiring.ports(parts), routes))
 
 
-def site(ground: Ground, pin: str, routes: Sequence[Route], sinks: Sinks | None = None) -> Site:
+def site(
+    ground: Ground, pin: str, routes: Sequence[Route], sinks: Sinks | None = None, stage: Stage | None = None
+) -> Site:
     """Return the instance as attacks see it: reached at its own listener, under its public name."""
     home = ground.home
     host, port = home.settings.address
@@ -212,6 +214,7 @@ def site(ground: Ground, pin: str, routes: Sequence[Route], sinks: Sinks | None 
         routes=routes,
         sinks=sinks,
         mail=_mail(home.settings.mail),
+        stage=stage,
     )
 
 
@@ -241,7 +244,9 @@ def scratch(directory: Path, above: Ground, parts: Sequence[str] = ()) -> Genera
     with ExitStack() as stack:
         socket_ = stack.enter_context(contextlib.closing(listener.bind("127.0.0.1", listener.free_port())))
         port = socket_.getsockname()[1]
+        tls = staging.authority(directory) if staging.PART in parts else None
         settings = Settings(
+            destinations=staging.destinations(tls),
             listen=f"127.0.0.1:{port}",
             platform_key=f"file:{directory}/keys/platform.key",
             claims=False,
@@ -270,20 +275,21 @@ def scratch(directory: Path, above: Ground, parts: Sequence[str] = ()) -> Genera
         def work(ready: Ready) -> int:
             _let_look()
             socket_.close()
-            return worker.work(ground, ready)
+            return worker.work(ground, ready, lease=staging.lease(tls))
 
         def leave() -> None:
             _let_look()
             socket_.close()
 
         desk, post = stack.enter_context(runner.listening(home)), stack.enter_context(mail.listening(home))
+        staged = None if tls is None else staging.workers(tls, work, home.account)
         children = [
             *runner.children(home, desk),
             Child("web", serve, home.account),
-            Child("worker", work, home.account),
+            Child("worker", work, home.account) if staged is None else staged.worker,
             *mail.children(ground, post, lambda: certificate, leave),
         ]
-        for child in children:
+        for child in (*children, *([] if staged is None else [staged.successor])):
             stack.callback(child.stop, seconds=5.0)
             child.start()
         _wait_for(children)
@@ -298,7 +304,8 @@ def scratch(directory: Path, above: Ground, parts: Sequence[str] = ()) -> Genera
             temporary=(temporary,),
             processes=lambda: [child.pid for child in children if child.pid],
         )
-        yield stack.enter_context(arena(site(ground, prepared.pin, routes, sinks), Place.SCRATCH))
+        stage = None if staged is None else staged.stage
+        yield stack.enter_context(arena(site(ground, prepared.pin, routes, sinks, stage), Place.SCRATCH))
 
 
 def _into_logs(path: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from heldtrue.app import boot, clockmark, instance, listener
 from heldtrue.app.doctor_disclosure import examine_disclosure
 from heldtrue.app.doctor_edge import examine_edge
+from heldtrue.app.doctor_egress import examine_egress
 from heldtrue.app.doctor_mail import examine_mail
 from heldtrue.app.doctor_post import examine_post
 from heldtrue.app.doctor_scanning import examine_scanning
@@ -67,6 +68,7 @@ def examine(path: Path, config: Path | None) -> Iterator[Finding]:
     yield from _disk(data)
     yield from _listening(data, settings)
     yield from examine_transforms(data, settings.transforms)
+    yield from examine_egress(data, settings)
     yield from _certificate(data, settings)
     yield from examine_witnesses(data, settings.witness)
 

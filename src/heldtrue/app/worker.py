@@ -6,6 +6,8 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -18,6 +20,7 @@ from heldtrue.app.metrics import WorkerMetrics
 from heldtrue.app.processes import Ready
 from heldtrue.app.services import Services, services
 from heldtrue.capabilities.deliveries.engine import Engine, Outgoing
+from heldtrue.capabilities.deliveries.sender import LEASE
 from heldtrue.capabilities.deliveries.worker import WorkerServices
 from heldtrue.capabilities.keystore.actions import sequencer as sequencer_of
 from heldtrue.capabilities.ledger.sequencer import Sequencer
@@ -33,24 +36,24 @@ OpenAttacks = Callable[[Ground], AbstractContextManager[Attack]]
 _log = structlog.get_logger("heldtrue.worker")
 
 
-def work(ground: Ground, ready: Ready, attacks: OpenAttacks | None = None) -> int:
+def work(ground: Ground, ready: Ready, attacks: OpenAttacks | None = None, lease: timedelta = LEASE) -> int:
     """Work until SIGTERM; return the exit code. A part that fails for good ends the process, to be started again.
 
-    *attacks* are opened first, while this process has one thread.
+    *attacks* are opened first, while this process has one thread. *lease* is how long a delivery is this worker's.
     """
     with ExitStack() as stack:
         attack = stack.enter_context(attacks(ground)) if attacks is not None else None
         parts = stack.enter_context(services(ground, PoolSizes(tenant=8, edge=1, system=8)))
-        uvloop.run(_work(parts, attack, ready))
+        uvloop.run(_work(parts, attack, ready, lease))
     return 0
 
 
-async def _work(parts: Services, attack: Attack | None, ready: Ready) -> None:
+async def _work(parts: Services, attack: Attack | None, ready: Ready, lease: timedelta) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     home = parts.ground.home
     log = await asyncio.to_thread(sequencer_of, parts.database, home.data.log, home.platform, home.clock)
-    made, standing = worker_services(parts), flows.Standing()
+    made, standing = replace(worker_services(parts), lease=lease), flows.Standing()
     async with asyncio.TaskGroup() as group:
         running = {
             "deliveries": group.create_task(engine(parts, made).run(stop)),

@@ -52,6 +52,17 @@ class Sinks:
     """Process ids of the instance, for deleted files that are still open."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What a scratch instance has that may deliver to this machine."""
+
+    cert: Path
+    key: Path
+    """What a receiver on 127.0.0.1 serves with."""
+    kill_worker: Callable[[], None]
+    """Kill the worker with SIGKILL, and let another one begin; once."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arena:
     """What every attack may know of its surroundings."""
@@ -79,6 +90,8 @@ class Arena:
     """None but in scratch."""
     mail: Address | None = None
     """Where mail comes in, in clear at first; None where it does not."""
+    stage: Stage | None = None
+    """None but in scratch, for attacks that have `receivers` among their parts."""
 
     @property
     def api(self) -> tuple[Route, ...]:
@@ -100,6 +113,12 @@ class Arena:
             if time.monotonic() > deadline:
                 raise AttackHinderedError(f"{what} did not come within {seconds:.0f} s")
             time.sleep(POLL)
+
+    def needs_stage(self) -> Stage:
+        """Return the stage; raise `AttackHinderedError` where there is none."""
+        if self.stage is None or self.place is not Place.SCRATCH:
+            raise AttackHinderedError("this attack runs in scratch only, with receivers")
+        return self.stage
 
     def needs_sinks(self) -> Sinks:
         """Return the sinks; raise `AttackHinderedError` outside scratch."""

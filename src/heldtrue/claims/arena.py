@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 from heldtrue.attack import AttackHinderedError, Place
-from heldtrue.attack.arena import Arena, Probe, Sinks
+from heldtrue.attack.arena import Arena, Probe, Sinks, Stage
 from heldtrue.attack.caller import Address, Caller
 from heldtrue.capabilities.access import actions as access
 from heldtrue.capabilities.access.wire import IssueAnyKey, IssuedKey
@@ -59,6 +59,7 @@ class Site:
     sinks: Sinks | None = None
     mail: Address | None = None
     """Where mail comes in, in clear at first."""
+    stage: Stage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,4 +176,5 @@ def arena(site: Site, place: Place) -> Generator[Arena]:
             mint=hands.mint,
             sinks=site.sinks,
             mail=site.mail,
+            stage=site.stage,
         )

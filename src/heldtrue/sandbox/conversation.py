@@ -16,13 +16,16 @@ from typing import Any
 
 import msgspec
 
-from heldtrue.sandbox.guest.channel import ASK, CUT, END, LOG, OUTPUT, READY, REFUSED
-from heldtrue.sandbox.jobs import Job, Outcome, RunLimits
+from heldtrue.sandbox.guest import files
+from heldtrue.sandbox.guest.channel import ASK, CUT, END, FILE, LOG, OUTPUT, READY, REFUSED
+from heldtrue.sandbox.jobs import Job, Outcome, OutputFile, RunLimits
 from heldtrue.sandbox.relay import Relay
 from heldtrue.sandbox.zygotes import Child, SandboxError
 
 HEAD = 5
 LONGEST_END = 64 * 1024
+LONGEST_HEAD = 2048
+"""Bytes of a file's head."""
 SLACK = 64 * 1024
 """Bytes of log that are read beyond the allowed ones: the harness stops by itself, who goes further forges frames."""
 TICK = 0.05
@@ -48,7 +51,10 @@ class Heard:
     """What a run has said so far."""
 
     limits: RunLimits
+    attachments: int = 0
+    """How many the payload has."""
     outputs: list[bytes] = field(default_factory=list[bytes])
+    files: list[tuple[OutputFile, ...]] = field(default_factory=list[tuple[OutputFile, ...]])
     logs: list[str] = field(default_factory=list[str])
     logs_cut: bool = False
     outcome: Outcome | None = None
@@ -57,6 +63,8 @@ class Heard:
     log_bytes: int = 0
     asked: bytes | None = None
     """A question that waits for its answer."""
+    _next: list[OutputFile] = field(default_factory=list[OutputFile])
+    """Files of the output that comes next."""
     _cut: bool = False
     _buffer: bytearray = field(default_factory=bytearray)
 
@@ -78,6 +86,9 @@ class Heard:
         if kind == OUTPUT:
             if len(self.outputs) >= self.limits.outputs or self.output_bytes + length > self.limits.output_bytes:
                 raise FloodError
+        elif kind == FILE:
+            if len(self._next) >= files.MOST or self.output_bytes + length > self.limits.output_bytes:
+                raise FloodError
         elif kind == LOG:
             if self.log_bytes + length > self.limits.log_bytes + SLACK:
                 raise FloodError
@@ -91,6 +102,11 @@ class Heard:
         if kind == OUTPUT:
             self.output_bytes += len(body)
             self.outputs.append(_document(body))
+            self.files.append(tuple(self._next))
+            self._next.clear()
+        elif kind == FILE:
+            self.output_bytes += len(body)
+            self._next.append(_file(body, self.attachments))
         elif kind == LOG:
             self._log(body)
         elif kind == ASK:
@@ -118,7 +134,7 @@ class Heard:
             outcome, error = json.loads(body)
         except (ValueError, RecursionError) as problem:
             raise MalformedError from problem
-        if outcome not in OUTCOMES or not (error is None or isinstance(error, str)):
+        if outcome not in OUTCOMES or (self._next and outcome == "ok") or not (error is None or isinstance(error, str)):
             raise MalformedError
         self.outcome, self.error = outcome, error
 
@@ -133,6 +149,25 @@ def _document(body: bytes) -> bytes:
     if body.count(b"[") + body.count(b"{") > DEEPEST and _depth(body) > DEEPEST:
         raise FloodError
     return body
+
+
+def _file(body: bytes, attachments: int) -> OutputFile:
+    """Return the file that a frame brings; raise `MalformedError` for what the harness does not send."""
+    try:
+        (length,) = struct.unpack_from(">I", body)
+        head, data = json.loads(body[4 : 4 + length]), body[4 + length :]
+        if length > LONGEST_HEAD or not isinstance(head, dict):
+            raise MalformedError
+        match head:
+            case {"of": int() as of} if len(head) == 1 and type(of) is int and 1 <= of <= attachments and not data:
+                return OutputFile(of=of)
+            case {"name": name, "type": kind} if len(head) == 2:
+                files.check(name, kind)
+                return OutputFile(name=name, content_type=kind, data=data)
+            case _:
+                raise MalformedError
+    except (ValueError, struct.error, RecursionError) as problem:
+        raise MalformedError from problem
 
 
 def _depth(body: bytes) -> int:
@@ -192,7 +227,7 @@ def converse(
 
     What the run asks is handed to the *broker*, and the answer to the run, neither of them looked into.
     """
-    heard = Heard(job.limits)
+    heard = Heard(job.limits, attachments=len(job.attachments))
     rest = words(job)
     look = time.monotonic() + TICK
     with Relay(broker, job.egress, job.limits.answer_bytes) as relay:

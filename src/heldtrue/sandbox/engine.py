@@ -214,6 +214,7 @@ class Engine:
         return RunResult(
             outcome=outcome,
             outputs=tuple(heard.outputs) if outcome == "ok" else (),
+            files=tuple(heard.files) if outcome == "ok" and any(heard.files) else (),
             logs=tuple(heard.logs),
             logs_cut=heard.logs_cut,
             error=heard.error or EXPLAINED.get(outcome),

@@ -41,6 +41,17 @@ class JobFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutputFile:
+    """A file that a transform attached to an output: one of the payload's attachments, or bytes of the transform's."""
+
+    of: int | None = None
+    """The attachment's number; None: bytes."""
+    name: str = ""
+    content_type: str = ""
+    data: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One execution of one transform over one payload."""
 
@@ -67,6 +78,8 @@ class RunResult:
     outcome: Outcome
     outputs: tuple[bytes, ...] = field(default=(), repr=False)
     """One JSON document each (UTF-8), in order; empty when `transform` returned nothing."""
+    files: tuple[tuple[OutputFile, ...], ...] = field(default=(), repr=False)
+    """What is attached to each output; empty where nothing is attached to any."""
     logs: tuple[str, ...] = ()
     logs_cut: bool = False
     error: str | None = None

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from heldtrue.sandbox.jobs import About, Job, JobFile, RunLimits, RunResult
+from heldtrue.sandbox.jobs import About, Job, JobFile, OutputFile, RunLimits, RunResult
 
 LARGEST_HEAD = 4 << 20
 LARGEST_BLOBS = 512 << 20
@@ -82,15 +82,23 @@ def job_in(head: dict[str, Any], blobs: list[bytes]) -> Job:
 
 def result_out(result: RunResult) -> tuple[dict[str, Any], list[bytes]]:
     """Return a result as a message."""
-    return {"result": asdict(replace(result, outputs=()))}, list(result.outputs)
+    told = [[[each.of, each.name, each.content_type] for each in files] for files in result.files]
+    head = {"result": asdict(replace(result, outputs=(), files=())), "files": told}
+    return head, [*result.outputs, *(each.data for files in result.files for each in files)]
 
 
 def result_in(head: dict[str, Any], blobs: list[bytes]) -> RunResult:
     """Read a result."""
     try:
         plain: dict[str, Any] = {**head["result"]}
-        return replace(RunResult(**plain), outputs=tuple(blobs), logs=tuple(plain["logs"]))
-    except (KeyError, TypeError) as error:
+        data = iter(blobs[len(blobs) - sum(map(len, head["files"])) :])
+        files = tuple(
+            tuple(OutputFile(of=of, name=name, content_type=kind, data=next(data)) for of, name, kind in each)
+            for each in head["files"]
+        )
+        outputs = tuple(blobs[: len(blobs) - sum(map(len, files))])
+        return replace(RunResult(**plain), outputs=outputs, files=files, logs=tuple(plain["logs"]))
+    except (KeyError, TypeError, ValueError) as error:
         raise WireError(f"the result cannot be read: {error}") from error
 
 

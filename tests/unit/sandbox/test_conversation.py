@@ -8,9 +8,14 @@ import struct
 import pytest
 
 from heldtrue.sandbox.conversation import FloodError, Heard, MalformedError, words
-from heldtrue.sandbox.jobs import Job, JobFile, RunLimits
+from heldtrue.sandbox.jobs import Job, JobFile, OutputFile, RunLimits
 
 LIMITS = RunLimits(outputs=2, output_bytes=100, log_bytes=50)
+
+
+def attached(head: object, data: bytes = b"") -> bytes:
+    text = json.dumps(head).encode()
+    return frame(b"A", struct.pack(">I", len(text)) + text + data)
 
 
 def frame(kind: bytes, body: bytes) -> bytes:
@@ -18,7 +23,7 @@ def frame(kind: bytes, body: bytes) -> bytes:
 
 
 def heard(*frames: bytes, limits: RunLimits = LIMITS) -> Heard:
-    found = Heard(limits)
+    found = Heard(limits, attachments=2)
     for each in frames:
         found.take(each)
     return found
@@ -48,7 +53,29 @@ FORGED = {
     "not-utf-8": frame(b"O", b'"\xff"'),
     "a-lone-surrogate": frame(b"O", b'"\\ud800"'),
     "no-document": frame(b"O", b""),
+    "a-file-of-nothing": frame(b"A", b""),
+    "a-file-with-half-a-head": frame(b"A", b"\0\0\0\x0a{}"),
+    "a-file-with-a-list-for-a-head": attached([1]),
+    "a-file-with-a-deep-head": frame(b"A", b"\0\0\0\x50" + b"[" * 80),
+    "an-attachment-that-is-not-there": attached({"of": 3}),
+    "attachment-zero": attached({"of": 0}),
+    "attachment-true": attached({"of": True}),
+    "an-attachment-with-bytes": attached({"of": 1}, b"x"),
+    "an-attachment-with-a-name": attached({"of": 1, "name": "x"}),
+    "a-file-without-a-type": attached({"name": "x"}),
+    "a-file-with-a-path": attached({"name": "../x", "type": "text/csv"}),
+    "a-file-with-a-line-in-its-name": attached({"name": "x\ny", "type": "text/csv"}),
+    "a-file-with-a-line-in-its-type": attached({"name": "x", "type": "text/csv\r\nx: y"}),
+    "a-file-whose-name-is-a-number": attached({"name": 1, "type": "text/csv"}),
+    "a-file-of-no-output": attached({"of": 1}) + frame(b"E", b'["ok",null]'),
 }
+
+
+def test_files_belong_to_the_output_that_follows_them() -> None:
+    said = attached({"of": 2}) + attached({"name": "a.csv", "type": "text/csv"}, b"a,b") + frame(b"O", b"1")
+    found = heard(said, frame(b"O", b"2"), frame(b"E", b'["ok",null]'))
+    made = OutputFile(name="a.csv", content_type="text/csv", data=b"a,b")
+    assert found.files == [(OutputFile(of=2), made), ()]
 
 
 @pytest.mark.parametrize("said", FORGED.values(), ids=FORGED)
@@ -61,13 +88,21 @@ def test_what_no_honest_run_sends_is_malformed(said: bytes) -> None:
     "said",
     [
         b"O\xff\xff\xff\xff", frame(b"O", b"1") * 3, frame(b"O", b'"' + b"x" * 60 + b'"') * 2, b"L\xff\xff\xff\xff",
-        frame(b"L", b"x" * 60_000) * 3,
+        frame(b"L", b"x" * 60_000) * 3, b"A\xff\xff\xff\xff", attached({"of": 1}) * 5 + frame(b"O", b"1" * 60),
     ],
-    ids=["a-length-beyond-all", "too-many", "too-much-together", "a-log-beyond-all", "a-flood-of-logs"],
+    ids=[
+        "a-length-beyond-all", "too-many", "too-much-together", "a-log-beyond-all", "a-flood-of-logs",
+        "a-file-beyond-all", "files-and-outputs-together",
+    ],
 )  # fmt: skip
 def test_what_goes_beyond_the_limits_is_a_flood_before_it_is_read(said: bytes) -> None:
     with pytest.raises(FloodError):
         heard(said)
+
+
+def test_an_output_has_at_most_twenty_files() -> None:
+    with pytest.raises(FloodError):
+        heard(attached({"of": 1}) * 21, limits=RunLimits())
 
 
 def test_nesting_that_breaks_a_parser_is_refused_but_brackets_in_text_are_not() -> None:

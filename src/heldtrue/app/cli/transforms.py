@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import orjson
 import typer
+from msgspec import to_builtins
 
 from heldtrue.app.cli.client import segment
 from heldtrue.app.cli.payloads import guess_type
@@ -19,7 +20,7 @@ transforms = typer.Typer(help="Your customers' code, in versions.", no_args_is_h
 flows = typer.Typer(help="Which code runs on which payloads, and how it went.", no_args_is_help=True)
 
 LANGUAGES = {".py": "python", ".js": "javascript"}
-TOLD = ("outcome", "outputs", "logs", "logs_cut", "error", "sandbox")
+TOLD = ("outcome", "outputs", "attachments", "logs", "logs_cut", "error", "sandbox")
 """What a trial says with --json, the same here and there."""
 Most = Annotated[int, typer.Option("--most", help="List at most so many.", min=1)]
 TransformArgument = Annotated[str, typer.Argument(help="trf_…")]
@@ -162,6 +163,9 @@ def try_file(
             session.out.progress.print(line, markup=False)
         for output in told["outputs"]:
             session.out.json(output)
+        for files in told["attachments"]:
+            for one in files:
+                session.out.progress.print(f"attached: {one}", markup=False)
         said = f"{told['outcome']}: {len(told['outputs'])} outputs, {told['wall_ms']} ms, {told['error'] or 'no error'}"
         session.out.progress.print(said, markup=False)
     if told["outcome"] != "ok":
@@ -172,10 +176,12 @@ def _try_here(
     file: Path, sample: tuple[str, str, bytes], config: dict[str, Any], files: list[tuple[str, str, bytes]]
 ) -> dict[str, Any]:
     from heldtrue.app.trying import try_out
+    from heldtrue.capabilities.transforms.trial import tried_file
 
     result = try_out(_language(file), _read(file), sample, config, files)
     outputs = [orjson.loads(one) for one in result.outputs]
-    return {**asdict(result), "outputs": outputs, "logs": list(result.logs)}
+    attached = [[to_builtins(tried_file(one)) for one in each] for each in result.files]
+    return {**asdict(result), "outputs": outputs, "attachments": attached, "logs": list(result.logs)}
 
 
 def _try_there(

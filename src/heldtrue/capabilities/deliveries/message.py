@@ -14,7 +14,7 @@ from heldtrue.crypto.canonical import canonicalize_entry
 TYPE = "payload.forwarded"
 
 ReadContent = Callable[[int], bytes]
-"""Return the bytes of an ordinal: 0 is the payload, from 1 its attachments; of an output's receipt 0 is the output."""
+"""Return the bytes of an ordinal: 0 is the payload or output that the receipt is about, from 1 its attachments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,20 @@ def build(issued: Issued, urls: Urls, read: ReadContent, by_value: int = BY_VALU
 
     if "id" in output:
         made = {name: output[name] for name in ("id", "ordinal", "flow", "run", "transform")}
+        made |= described(0, output)
+        files = output.get("attachments", [])  # not in receipts of versions that had none
         return canonicalize_entry(
             {
                 "type": output["type"],
                 "timestamp": issued.document["forwarded_at"],
                 "data": {
-                    "output": {**made, **described(0, output)},
+                    "output": {
+                        **made,
+                        "attachments": [
+                            {name: file[name] for name in ("ordinal", "of", "name")} | described(file["ordinal"], file)
+                            for file in files
+                        ],
+                    },
                     "payload": {name: payload[name] for name in ("id", "received_at", "source")},
                     "receipt": issued.document,
                     "bundle_url": urls.bundle(issued),

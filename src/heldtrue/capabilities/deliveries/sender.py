@@ -141,10 +141,12 @@ def _body(
         return None
 
     try:
-        first = whole if issued.output is None else outputs.content(op, issued.output)
+        output = None if issued.output is None else outputs.content(op, issued.output)
 
         def read(ordinal: int) -> bytes:
-            content = intake.content(op, issued.payload, ordinal) if ordinal else first
+            if ordinal and output is not None:
+                return outputs.file_bytes(op, output, objects, ordinal)
+            content = intake.content(op, issued.payload, ordinal) if ordinal else output or whole
             return b"".join(content.pieces(objects))
 
         return build(issued, urls, read, row.by_value), whole.key.id

@@ -193,7 +193,7 @@ def answer_content(op: Operation, objects: ObjectStore, payload: PayloadId, ordi
     return Answer(
         content=b"".join(pieces) if inline else None,
         chunks=None if inline else _in_threads(pieces),
-        content_type=_inert(found.part.meta.content_type),
+        content_type=inert(found.part.meta.content_type),
         headers={
             "content-disposition": "attachment",
             "content-digest": f"sha-256=:{_base64(found.part.meta.sha256)}:",
@@ -332,7 +332,7 @@ def _open_meta(op: Operation, key: DataKey, payload: PayloadId, ordinal: int, se
     return msgspec.json.decode(plain, type=Meta)
 
 
-def _inert(content_type: str) -> str:
+def inert(content_type: str) -> str:
     """Return the type that bytes of a stranger are served as: never one that a browser would run as a page of ours."""
     media, _ = content_type_of(content_type)
     return "application/octet-stream" if media in ACTIVE else content_type

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 import msgspec
 
 from heldtrue.capabilities.intake import actions as intake
-from heldtrue.capabilities.intake.model import Limits, Meta, Part, PayloadErasedError
+from heldtrue.capabilities.intake.model import Limits, Meta, NoSuchAttachmentError, Part, PayloadErasedError
 from heldtrue.capabilities.intake.objects import ObjectStore
 from heldtrue.capabilities.intake.stream import PartSink, opened
 from heldtrue.capabilities.outputs import store
 from heldtrue.capabilities.outputs.model import (
     CONTENT_TYPE,
+    AttachedFile,
+    AttachedView,
     Draft,
     ListOutputs,
     Maker,
@@ -23,12 +25,18 @@ from heldtrue.capabilities.outputs.model import (
     OutputView,
     place_of,
 )
+from heldtrue.crypto.canonical_fast import canonical_form
+from heldtrue.crypto.digest import sha256
 from heldtrue.crypto.sealing import Context, DataKey
 from heldtrue.http.exchange import Answer
 from heldtrue.http.pagination import Listing, listing
 from heldtrue.kernel.clock import Clock
 from heldtrue.kernel.ids import CryptoKeyId, Entropy, FlowId, OutputId, PayloadId, RunId, TenantId
 from heldtrue.op import Operation
+from heldtrue.sandbox.jobs import OutputFile
+
+SEALED_TYPE = "application/octet-stream"
+"""Of what is sealed as one: an output and its files."""
 
 
 @dataclass(slots=True)
@@ -43,28 +51,46 @@ class Drafts:
     objects: ObjectStore
     clock: Clock
     entropy: Entropy
+    attachments: Sequence[tuple[int, int, Meta]] = ()
+    """The payload's, which an output may pass on: ordinal, size and meta of each."""
     made: list[Draft] = field(default_factory=list[Draft])
     _sinks: list[PartSink] = field(default_factory=list[PartSink])
 
-    def add(self, body: bytes, event: str, makers: tuple[Maker, ...], number: int | None) -> None:
-        """Seal one output. Blocking."""
+    def add(
+        self, body: bytes, event: str, makers: tuple[Maker, ...], number: int | None, files: Sequence[OutputFile] = ()
+    ) -> None:
+        """Seal one output, and behind it, under the same seal, the files that its transform made. Blocking."""
         output = OutputId.new(self.clock.now(), self.entropy)
         place = place_of(self.tenant, self.environment, output)
-        limits = Limits(json=max(len(body), 1))
-        sink = PartSink(self.objects, self.key, place, limits, entropy=self.entropy, content_type=CONTENT_TYPE)
+        sink = PartSink(self.objects, self.key, place, Limits(), entropy=self.entropy, content_type=SEALED_TYPE)
         self._sinks.append(sink)
-        sink.write(body)
-        part = sink.finish()
+        for piece in (body, *(file.data for file in files)):
+            sink.write(piece)
         meta = OutputMeta(
             event=event,
             content_type=CONTENT_TYPE,
-            sha256=part.meta.sha256,
-            jcs_sha256=part.meta.jcs_sha256,
+            sha256=sha256(body).hex(),
+            jcs_sha256=sha256(canonical_form(body)).hex(),
             flow=str(self.flow),
             run=str(self.run),
             makers=makers,
+            body_size=len(body) if any(file.data for file in files) else None,
+            files=tuple(self._attached(files)),
         )
-        self.made.append(Draft(id=output, number=number, part=part, meta=meta))
+        self.made.append(Draft(id=output, number=number, part=sink.finish(), meta=meta))
+
+    def _attached(self, files: Sequence[OutputFile]) -> Iterator[AttachedFile]:
+        start, passed_on = 0, {ordinal: (size, meta) for ordinal, size, meta in self.attachments}
+        for file in files:
+            if file.of is not None:
+                size, meta = passed_on[file.of]
+                yield AttachedFile(
+                    of=file.of, name=meta.name, content_type=meta.content_type, size=size, sha256=meta.sha256
+                )
+                continue
+            digest, size = sha256(file.data).hex(), len(file.data)
+            yield AttachedFile(name=file.name, content_type=file.content_type, size=size, sha256=digest, start=start)
+            start += size
 
     def discard(self) -> None:
         """Remove what was written, because no row names it."""
@@ -76,7 +102,13 @@ def keep(op: Operation, payload: PayloadId, key: DataKey, run: RunId, drafts: Se
     """Write outputs of a payload that is locked, and return them with their places (part of T2)."""
     first = store.next_ordinal(op.tx, payload.value)
     kept = [
-        Output(id=draft.id, payload=payload, ordinal=first + place, size=draft.part.size, meta=draft.meta)
+        Output(
+            id=draft.id,
+            payload=payload,
+            ordinal=first + place,
+            size=draft.meta.size_of(draft.part.size),
+            meta=draft.meta,
+        )
         for place, draft in enumerate(drafts)
     ]
     rows = [
@@ -106,10 +138,28 @@ class OutputContent:
     part: Part
     key: DataKey
     place: Context
+    payload: PayloadId
+    meta: OutputMeta
 
     def pieces(self, objects: ObjectStore) -> Iterator[bytes]:
         """Yield the plaintext."""
-        return opened(objects, self.part, self.key, self.place)
+        whole = self._whole(objects)
+        yield whole[: self.meta.size_of(len(whole))]
+
+    def made(self, objects: ObjectStore, file: AttachedFile) -> bytes:
+        """Return the bytes of a file that the transform made."""
+        whole = self._whole(objects)
+        start = self.meta.size_of(len(whole)) + file.start
+        return whole[start : start + file.size]
+
+    def file(self, ordinal: int) -> AttachedFile:
+        """Return one of its files; raise `NoSuchAttachmentError`."""
+        if not 1 <= ordinal <= len(self.meta.files):
+            raise NoSuchAttachmentError
+        return self.meta.files[ordinal - 1]
+
+    def _whole(self, objects: ObjectStore) -> bytes:
+        return b"".join(opened(objects, self.part, self.key, self.place))
 
 
 def content(op: Operation, output: OutputId) -> OutputContent:
@@ -128,6 +178,32 @@ def answer_content(op: Operation, objects: ObjectStore, output: OutputId) -> Ans
         content_type=CONTENT_TYPE,
         headers={"content-disposition": "attachment"},
         subject=str(output),
+    )
+
+
+def file_bytes(op: Operation, output: OutputContent, objects: ObjectStore, ordinal: int) -> bytes:
+    """Return the bytes of one of an output's files."""
+    file = output.file(ordinal)
+    if file.of is None:
+        return output.made(objects, file)
+    return b"".join(intake.content(op, output.payload, file.of).pieces(objects))
+
+
+def answer_file(op: Operation, objects: ObjectStore, output: OutputId, ordinal: int) -> Answer:
+    """Answer with one of an output's files, and with nothing else of its payload."""
+    try:
+        found = content(op, output)
+    except NoSuchOutputError as error:
+        raise NoSuchAttachmentError from error
+    file = found.file(ordinal)
+    if file.of is not None:
+        return intake.answer_content(op, objects, found.payload, file.of)
+    return Answer(
+        content=found.made(objects, file),
+        content_type=intake.inert(file.content_type),
+        headers={"content-disposition": "attachment"},
+        subject=str(output),
+        detail={"ordinal": ordinal},
     )
 
 
@@ -155,7 +231,8 @@ def _content(op: Operation, row: store.OutputRow) -> OutputContent:
         sealed=row.body_sealed,
         object=row.body_object,
     )
-    return OutputContent(part, key, place_of(op.tenant, op.environment, OutputId(row.output_id)))
+    place = place_of(op.tenant, op.environment, OutputId(row.output_id))
+    return OutputContent(part, key, place, PayloadId(row.payload_id), meta)
 
 
 def _view(op: Operation, row: store.OutputRow, objects: ObjectStore | None) -> OutputView:
@@ -172,7 +249,7 @@ def _view(op: Operation, row: store.OutputRow, objects: ObjectStore | None) -> O
         run_id=str(RunId(row.run_id)),
         ordinal=row.ordinal,
         type=meta and meta.event,
-        size=row.size,
+        size=row.size if meta is None else meta.size_of(row.size),
         sha256=meta and meta.sha256,
         transform_id=last and last.transform,
         version=last and last.version,
@@ -180,6 +257,7 @@ def _view(op: Operation, row: store.OutputRow, objects: ObjectStore | None) -> O
         sandbox=last and last.sandbox,
         created_at=row.created_at,
         erased=meta is None,
+        attachments=[] if meta is None else [AttachedView(**one.told(n)) for n, one in enumerate(meta.files, start=1)],
         content=text,
     )
 

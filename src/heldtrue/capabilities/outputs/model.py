@@ -41,6 +41,24 @@ class Maker(msgspec.Struct, frozen=True):
         return {"id": self.transform, "version": self.version, "digest": f"sha256:{self.digest}"}
 
 
+class AttachedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that travels with an output."""
+
+    name: str | None
+    content_type: str
+    size: int
+    sha256: str
+    of: int | None = None
+    """The number of the payload's attachment that it is; None: the transform made it."""
+    start: int = 0
+    """Where its bytes begin behind the output's; nothing for an attachment of the payload, which is stored once."""
+
+    def told(self, ordinal: int) -> dict[str, Any]:
+        """Return it as receipts tell it; *ordinal* counts the output's files from 1."""
+        what = {"name": self.name, "content_type": self.content_type, "size": self.size, "sha256": self.sha256}
+        return {"ordinal": ordinal, "of": self.of, **what}
+
+
 class OutputMeta(msgspec.Struct, frozen=True, kw_only=True):
     """What is sealed beside an output's bytes."""
 
@@ -53,6 +71,13 @@ class OutputMeta(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     makers: tuple[Maker, ...] = ()
     """The steps that made it, in order; none for a notice of a failure."""
+    body_size: int | None = None
+    """Bytes of the JSON, where those of files follow it under the same seal; None: there are no others."""
+    files: tuple[AttachedFile, ...] = ()
+
+    def size_of(self, stored: int) -> int:
+        """Return the size of the JSON in so many stored bytes."""
+        return stored if self.body_size is None else self.body_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +124,7 @@ def output_document(what: Output) -> dict[str, Any]:
         "size": what.size,
         "sha256": meta.sha256,
         "jcs_sha256": meta.jcs_sha256,
+        "attachments": [file.told(ordinal) for ordinal, file in enumerate(meta.files, start=1)],
     }
 
 
@@ -110,6 +136,18 @@ class ListOutputs(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     payload_id: str
     content: Annotated[bool, msgspec.Meta(description="Give the JSON of each as well.")] = False
+
+
+class AttachedView(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that travels with an output; deliveries bring it, or a link to it."""
+
+    ordinal: int
+    of: int | None
+    """The number of the payload's attachment that it is; null: the transform made it."""
+    name: str | None
+    content_type: str
+    size: int
+    sha256: str
 
 
 class OutputView(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,5 +166,6 @@ class OutputView(msgspec.Struct, frozen=True, kw_only=True):
     sandbox: str | None
     created_at: datetime
     erased: bool
+    attachments: list[AttachedView]
     content: str | None = None
     """The JSON document as text, where it was asked for."""

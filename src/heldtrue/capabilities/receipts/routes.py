@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from heldtrue.capabilities.intake.actions import answer_content
-from heldtrue.capabilities.intake.model import NoSuchPayloadError
+from heldtrue.capabilities.intake.model import NoSuchAttachmentError, NoSuchPayloadError
 from heldtrue.capabilities.intake.objects import ObjectStore
 from heldtrue.capabilities.outputs import actions as outputs
 from heldtrue.capabilities.receipts.actions import bundle, get_bundle, get_receipt, list_receipts
@@ -43,9 +43,12 @@ def routes(services: ReceiptServices) -> list[Route]:
         except NoSuchPayloadError:
             return outputs.answer_content(op, services.objects, OutputId(linked))
 
-    def linked_attachment(op: Operation, payload: UUID, asked: LinkedAttachment) -> Answer:
-        """Return the bytes of one attachment of the payload that a content link leads to."""
-        return answer_content(op, services.objects, PayloadId(payload), asked.ordinal)
+    def linked_attachment(op: Operation, linked: UUID, asked: LinkedAttachment) -> Answer:
+        """Return the bytes of one attachment of the payload or output that a content link leads to."""
+        try:
+            return answer_content(op, services.objects, PayloadId(linked), asked.ordinal)
+        except NoSuchAttachmentError:
+            return outputs.answer_file(op, services.objects, OutputId(linked), asked.ordinal)
 
     return [
         Route(

@@ -196,7 +196,9 @@ def add(tried: Tried, result: RunResult) -> None:
         tried.outcome, tried.error = "output", f"what transform returned cannot be sent as JSON: {error.message}"
         return
     tried.outputs += result.outputs
-    if len(tried.outputs) > _LIMITS.outputs or sum(map(len, tried.outputs)) > _LIMITS.output_bytes:
+    tried.files += result.files or ((),) * len(result.outputs)
+    size = sum(map(len, tried.outputs)) + sum(len(file.data) for files in tried.files for file in files)
+    if len(tried.outputs) > _LIMITS.outputs or size > _LIMITS.output_bytes:
         most = f"{_LIMITS.outputs} outputs and {_LIMITS.output_bytes // 1024**2} MiB"
         tried.outcome, tried.error = "output", f"a step gives at most {most} from all of its inputs together"
 

@@ -27,7 +27,7 @@ from heldtrue.capabilities.transforms.flow_model import FlowConfig, Step
 from heldtrue.capabilities.transforms.model import NoSuchVersionError
 from heldtrue.kernel.ids import FlowId, RunId, TransformId
 from heldtrue.op import AuditEvent, Operation
-from heldtrue.sandbox.jobs import Job, JobFile, RunLimits
+from heldtrue.sandbox.jobs import Job, JobFile, OutputFile, RunLimits
 
 FINISHED = "flow.finished"
 REACHING = RunLimits(wall_ms=25_000)
@@ -107,6 +107,8 @@ class Tried:
 
     outcome: Any = "ok"
     outputs: list[bytes] = field(default_factory=list[bytes])
+    files: list[tuple[OutputFile, ...]] = field(default_factory=list[tuple[OutputFile, ...]])
+    """What is attached to each output; what a step attaches that is not the last one is dropped."""
     logs: list[str] = field(default_factory=list[str])
     logs_cut: bool = False
     error: str | None = None

@@ -20,7 +20,7 @@ from heldtrue.http.wire import InvalidValueError, UnknownMemberError
 from heldtrue.kernel.errors import UnavailableError
 from heldtrue.kernel.ids import TransformId
 from heldtrue.policy.permissions import Permission
-from heldtrue.sandbox.jobs import Job, JobFile, RunResult
+from heldtrue.sandbox.jobs import Job, JobFile, OutputFile, RunResult
 
 Run = Callable[[Job], Awaitable[RunResult]]
 """Execute one job; raise an `UnavailableError` when no runner answers."""
@@ -44,6 +44,16 @@ class TrialsBusyError(UnavailableError):
     code = "trials-busy"
 
 
+class TriedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that the code attached to an output."""
+
+    of: int | None
+    """The number of the sample's attachment; null: the code made it."""
+    name: str | None
+    content_type: str | None
+    size: int | None
+
+
 class TransformTried(msgspec.Struct, frozen=True, kw_only=True):
     """What a trial came to. Calls to the outside are refused in it."""
 
@@ -52,6 +62,8 @@ class TransformTried(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     outcome: Outcome
     outputs: list[Any]
+    attachments: list[list[TriedFile]]
+    """What the code attached to each output; empty where it attached nothing to any."""
     logs: list[str]
     logs_cut: bool
     error: str | None
@@ -143,6 +155,13 @@ def _prepare(exchange: Exchange, transform: TransformId, sample: _Sample) -> tup
     )
 
 
+def tried_file(one: OutputFile) -> TriedFile:
+    """Return what is told of a file."""
+    if one.of is not None:
+        return TriedFile(of=one.of, name=None, content_type=None, size=None)
+    return TriedFile(of=None, name=one.name, content_type=one.content_type, size=len(one.data))
+
+
 def _told(transform: TransformId, row: store.VersionRow, result: RunResult) -> TransformTried:
     return TransformTried(
         transform_id=str(transform),
@@ -150,6 +169,7 @@ def _told(transform: TransformId, row: store.VersionRow, result: RunResult) -> T
         digest=f"sha256:{row.digest.hex()}",
         outcome=result.outcome,
         outputs=[msgspec.json.decode(one) for one in result.outputs],
+        attachments=[[tried_file(one) for one in files] for files in result.files],
         logs=list(result.logs),
         logs_cut=result.logs_cut,
         error=result.error,

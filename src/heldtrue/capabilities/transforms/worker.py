@@ -124,13 +124,13 @@ class FlowWorker:
         tenant, environment = TenantId(work.claim.tenant_id), work.claim.environment
         drafts = Drafts(
             tenant, environment, work.flow, work.run, work.payload.key, services.objects, services.clock,
-            services.entropy,
+            services.entropy, work.payload.attachments,
         )  # fmt: skip
         kept = False
         try:
             makers = (*work.before, steps.maker_of(work, tried.sandbox))
-            for number, body in enumerate(tried.outputs):
-                drafts.add(body, work.config.event_type, makers, number)
+            for number, (body, files) in enumerate(zip(tried.outputs, tried.files, strict=True)):
+                drafts.add(body, work.config.event_type, makers, number, files)
             with self._opener.operation(_place(work.claim)) as op:
                 kept = steps.finish(op, work, tried, drafts.made, self._sign, services.origin, services.objects)
         except _ERASED:

@@ -15,6 +15,7 @@ from heldtrue.capabilities.intake.attacks import ATTACKS as INTAKE
 from heldtrue.capabilities.keystore.attacks import ATTACKS as KEYSTORE
 from heldtrue.capabilities.ledger.attacks import ATTACKS as LEDGER
 from heldtrue.capabilities.mail.attacks import ATTACKS as MAIL
+from heldtrue.capabilities.promises.attacks import ATTACKS as PROMISES
 from heldtrue.capabilities.questionnaires.attacks import ATTACKS as QUESTIONNAIRES
 from heldtrue.capabilities.receipts.attacks import ATTACKS as RECEIPTS
 from heldtrue.capabilities.registers.attacks import ATTACKS as REGISTERS
@@ -37,6 +38,7 @@ ATTACKS = MappingProxyType(
             INTAKE,
             RECEIPTS,
             DELIVERIES,
+            PROMISES,
             ACCESS,
             EDGE,
             TENANTS,

@@ -104,6 +104,11 @@ _ALL = (
         what="The helper does not look at a message's time.",
         before=_changing(("heldtrue_verify.webhook:Message.require_time", changes.does_nothing)),
     ),
+    Broken(
+        name="failures-count-as-delivered",
+        what="Whatever a receiver answers counts as delivered.",
+        before=_changing(("heldtrue.capabilities.deliveries.dialer:Response.delivered", changes.always)),
+    ),
     Broken(name="everybody-is-somebody", what="Any credential is taken.", before=_making(changes.everybody)),
     Broken(name="feed-without-revocations", what="Revoked keys stay known as live.", before=_making(changes.deaf_feed)),
     Broken(name="token-in-the-log", what="Credentials are written to the log.", before=_making(changes.telling_log)),

@@ -144,6 +144,10 @@ def no_judgement() -> Changes:
     return [("heldtrue.capabilities.deliveries.connector:judge", judge)]
 
 
+always = property(lambda _self: True)
+"""In the place of a property that judges."""
+
+
 def everybody() -> Changes:
     """Take every credential for an administrator's."""
     from heldtrue.capabilities.edge.decision import Decider

@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from heldtrue.sandbox.guest import channel
+from heldtrue.sandbox.guest import channel, message
+from heldtrue.sandbox.guest.files import MOST, File, FileError
 
 
 class TransformError(Exception):
@@ -20,6 +21,17 @@ class TransformError(Exception):
 
 class Many(list[Any]):
     """Several outputs, as `many([...])` marks them."""
+
+
+class Attached:
+    """An output with its files, as `attach(value, …)` makes it."""
+
+    def __init__(self, value: Any, *files: object) -> None:
+        """*files* are references of the payload's attachments, or files that the transform made."""
+        self.value = value
+        self.files = [each for each in files if isinstance(each, str | File)]
+        if len(self.files) < len(files):
+            raise FileError("attach takes references, as a1, and what file(name, type, data) gives")
 
 
 class Answers:
@@ -56,7 +68,26 @@ class Answers:
             return
         several: Iterable[Any] = returned if isinstance(returned, Many) else [returned]
         for each in several:
+            if isinstance(each, Attached):
+                self.give_files(each.files)
+                each = each.value  # noqa: PLW2901
             self.give_document(_document(each))
+
+    def give_files(self, files: Iterable[str | File]) -> None:
+        """Send the files of the output that comes next: what is stored already by its number, the rest whole."""
+        for number, each in enumerate(files):
+            if number == MOST:
+                raise TransformError(f"an output has at most {MOST} files", "output")
+            stored = message.stored(each) if isinstance(each, str) else None
+            if stored is not None:
+                body = channel.headed({"of": stored}, b"")
+            else:
+                whole = message.file_of(each) if isinstance(each, str) else each
+                body = channel.headed({"name": whole.name, "type": whole.content_type}, whole.data)
+            self._output_bytes -= len(body)
+            if self._output_bytes < 0:
+                raise TransformError("the transform returned more bytes than it may", "output")
+            channel.send(self._pipe, channel.FILE, body)
 
     def give_document(self, document: bytes) -> None:
         """Send one JSON document."""

@@ -1,8 +1,8 @@
 """The two pipes of a run: a job comes in whole, frames go out; a frame that asks is answered by the way the job came.
 
 Job: u32be length of a JSON head, the head, then the blobs whose sizes it lists, one after the other. Frame: one
-letter, u32be length, body. Question and answer: u32be length of a JSON head, the head, a body; the answer has u32be
-length of all that before it.
+letter, u32be length, body. Question, file and answer: u32be length of a JSON head, the head, a body; the answer has
+u32be length of all that before it. Files come before the output that they belong to.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import struct
 from typing import Any
 
-READY, REFUSED, LOG, CUT, OUTPUT, ASK, END = b"R", b"F", b"L", b"C", b"O", b"Q", b"E"
+READY, REFUSED, LOG, CUT, OUTPUT, ASK, END, FILE = b"R", b"F", b"L", b"C", b"O", b"Q", b"E", b"A"
 
 
 def send(pipe: int, kind: bytes, body: bytes = b"") -> None:
@@ -40,8 +40,8 @@ def read_job(pipe: int) -> tuple[dict[str, Any], list[bytes]]:
     return head, [read_exactly(pipe, each) for each in head["blobs"]]
 
 
-def question(head: dict[str, Any], body: bytes) -> bytes:
-    """Return the body of a frame that asks."""
+def headed(head: dict[str, Any], body: bytes) -> bytes:
+    """Return the body of a frame that has a head: a question or a file."""
     text = json.dumps(head).encode()
     return struct.pack(">I", len(text)) + text + body
 

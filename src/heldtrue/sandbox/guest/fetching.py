@@ -66,7 +66,7 @@ class Outside:
         """Call *url* and return what it answers; raise `FetchError` when that is not allowed or did not work."""
         raw = body.encode() if isinstance(body, str) else bytes(body or b"")
         pairs = [[str(name), str(value)] for name, value in (headers or {}).items()]
-        asked = channel.question({"method": str(method).upper(), "url": str(url), "headers": pairs}, raw)
+        asked = channel.headed({"method": str(method).upper(), "url": str(url), "headers": pairs}, raw)
         with self._lock:
             channel.send(self._answer, channel.ASK, asked)
             head, content = channel.read_answer(self._job)

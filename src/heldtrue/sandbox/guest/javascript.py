@@ -14,6 +14,7 @@ import quickjs
 
 from heldtrue.sandbox.guest.answers import Answers, TransformError
 from heldtrue.sandbox.guest.fetching import FetchError, Response
+from heldtrue.sandbox.guest.files import File
 
 STACK = 1 << 20
 PRELUDE = """
@@ -27,11 +28,25 @@ PRELUDE = """
     room -= line.length + 1;
     logs.push(room < 0 ? line.slice(0, line.length + room + 1) : line);
   };
+  class File { constructor(name, type, data, encoded) { Object.assign(this, { name, type, data, encoded }); } }
+  class Attached {
+    constructor(value, given) {
+      this.value = value;
+      this.given = given.map((each) => {
+        if (each instanceof File) return [each.name, each.type, each.data, each.encoded];
+        if (typeof each === "string") return each;
+        throw new Error("attach takes references, as a1, and what file(name, type, text) gives");
+      });
+    }
+  }
   class Many { constructor(list) { this.list = Array.from(list); } }
   Object.defineProperties(globalThis, {
     log: { value: log },
     console: { value: Object.freeze({ log, info: log, warn: log, error: log, debug: log }) },
     many: { value: (list) => new Many(list) },
+    attach: { value: (value, ...given) => new Attached(value, given) },
+    file: { value: (name, type, text, as = "text") =>
+      new File(String(name), String(type), String(text), as === "base64") },
     attachment: { value: (ref) => {
       if (!hasOwn.call(files, ref)) throw new Error("there is no attachment " + JSON.stringify(ref));
       return files[ref];
@@ -60,9 +75,10 @@ PRELUDE = """
     if (given instanceof Promise) throw new Error("transform must return its result, not a promise");
     const all = given === undefined || given === null ? [] : given instanceof Many ? given.list : [given];
     return JSON.stringify(all.map((each) => {
-      const text = JSON.stringify(each);
+      const [value, given] = each instanceof Attached ? [each.value, each.given] : [each, []];
+      const text = JSON.stringify(value);
       if (text === undefined) throw new Error("what transform returned is not JSON");
-      return text;
+      return [text, given];
     }));
   };
   const told = () => JSON.stringify([logs, room <= 0]);
@@ -98,8 +114,13 @@ def run(
     finally:
         engine.set_time_limit(1)
         _logged(offered, answers)
-    for document in json.loads(given):
+    for document, files in json.loads(given):
+        answers.give_files([each if isinstance(each, str) else _file(*each) for each in files])
         answers.give_document(document.encode())
+
+
+def _file(name: str, kind: str, data: str, encoded: bool) -> File:
+    return File(name, kind, base64.b64decode(data, validate=True) if encoded else data.encode())
 
 
 def _fetched(fetch: Callable[..., Response], asked: str) -> str:

@@ -15,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 
 from . import mime
 from .charsets import text_of, words
+from .files import NAME, TYPE, File
 from .kinds import EXECUTABLE, clean_name, kind_of
 from .prescan import scan
 
@@ -26,9 +27,12 @@ MAX_KEPT_HEADERS = 200
 MAX_KEPT_VALUE = 4_000
 """Characters of a header's value that are kept in `headers`."""
 RAW, BODY = "raw", "body"
+UNTYPED = "application/octet-stream"
 _TEXTUAL = ("text/plain", "text/csv", "text/html", "application/xml", "text/x-script")
 
 _files: dict[str, bytes] = {}
+_told: dict[str, tuple[str | None, str | None]] = {}
+_stored: dict[str, int] = {}
 
 
 class NoSuchAttachmentError(KeyError):
@@ -42,7 +46,8 @@ def message_of(
 
     *attachments* are the further parts of a multipart request as (name, content type, bytes).
     """
-    _files.clear()
+    for known in (_files, _told, _stored):
+        known.clear()
     _files[RAW] = raw
     problems: set[str] = set()
     media, charset = _media(content_type, problems)
@@ -76,6 +81,7 @@ def message_of(
         _other(shape, raw, media, charset, problems)
     for number, (name, declared, data) in enumerate(attachments, 1):
         _attach(shape, f"a{number}", name, declared, data, problems)
+        _stored[f"a{number}"] = number
     shape["problems"] = sorted(problems)
     return shape
 
@@ -86,6 +92,18 @@ def attachment_bytes(ref: str) -> bytes:
         return _files[ref]
     except KeyError:
         raise NoSuchAttachmentError(f"there is no attachment {ref!r}; there are: {', '.join(_files)}") from None
+
+
+def stored(ref: str) -> int | None:
+    """Return the number of the payload's own attachment behind *ref*; None where it is a part of something."""
+    return _stored.get(ref)
+
+
+def file_of(ref: str) -> File:
+    """Return what is behind *ref* as a file."""
+    name, kind = _told.get(ref, (None, None))
+    named = name if name is not None and NAME.fullmatch(name) else ref
+    return File(named, kind if kind is not None and TYPE.fullmatch(kind) else UNTYPED, attachment_bytes(ref))
 
 
 def _media(content_type: str, problems: set[str]) -> tuple[str, str | None]:
@@ -147,7 +165,7 @@ def _attach(
     if kind in EXECUTABLE:
         problems.add("executable")
     if data is not None:
-        _files[ref] = data
+        _files[ref], _told[ref] = data, (cleaned, kind)
     shape["attachments"].append(
         {
             "ref": ref,

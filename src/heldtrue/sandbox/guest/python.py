@@ -9,8 +9,9 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from heldtrue.sandbox.guest.answers import Answers, LogStream, Many, TransformError
+from heldtrue.sandbox.guest.answers import Answers, Attached, LogStream, Many, TransformError
 from heldtrue.sandbox.guest.fetching import FetchError, Response
+from heldtrue.sandbox.guest.files import File
 
 NAME = "<transform>"
 LONGEST_ERROR = 4000
@@ -58,7 +59,8 @@ def _guest(attachment: Callable[[str], bytes], answers: Answers, fetch: Callable
         """Write one line of log."""
         answers.log(" ".join(str(value) for value in values))
 
-    module.__dict__.update(attachment=attachment, log=log, many=Many, fetch=fetch, FetchError=FetchError)
+    offered: dict[str, Any] = {"attachment": attachment, "attach": Attached, "file": File, "log": log, "many": Many}
+    module.__dict__.update(offered, fetch=fetch, FetchError=FetchError)
     return module
 
 
