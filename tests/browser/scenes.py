@@ -175,9 +175,16 @@ def claims() -> dict[str, bytes]:
         "/trust?state=failing": pages.trust_page(PAGES, asked(scene, Ask(state="failing")), Ask(state="failing")),
         "/trust?q=keys": pages.trust_page(PAGES, asked(scene, Ask(q="keys")), Ask(q="keys")),
         "/trust?q=unicorns": pages.trust_page(PAGES, asked(scene, Ask(q="unicorns")), Ask(q="unicorns")),
-        "/first": pages.trust_page(PAGES, first()),
-        "/empty": pages.trust_page(PAGES, without_log()),
-        "/claim": pages.claim_page(PAGES, scene, failing, runs, sources),
-        "/index": pages.index_page(PAGES, scene, sorted(rows.items())),
-        "/notice": PAGES.notice("No such claim", "There is no claim of that name; the list below has them all."),
+        "/trust?first": pages.trust_page(PAGES, first()),
+        "/trust?empty": pages.trust_page(PAGES, without_log()),
+        "/trust/claims/of-a-failure": pages.claim_page(PAGES, scene, failing, runs, sources),
+        "/trust/index": pages.index_page(PAGES, scene, sorted(rows.items())),
+        "/trust/claims/unknown": PAGES.notice(
+            "There is no such page", "There is no claim of that name. The overview has them all.", at="/trust"
+        ),
+        "/trust/claims/away": PAGES.notice(
+            "Nothing can be shown now",
+            "The results cannot be read at this moment. While this page says so, nothing here counts as proven.",
+            at="/trust",
+        ),
     }
