@@ -434,7 +434,7 @@ def mine(whole: Whole) -> Belongings:
         kept_by_caches,
         not_repeatable,
         loose_secrets,
-    ],  # fmt: skip
+    ],
 )
 def test_the_table_keeps_its_laws(whole: Whole, law: Callable[[Iterable[Route]], list[str]]) -> None:
     assert law(whole.table) == []

@@ -41,6 +41,8 @@ NEEDS_RUNNER = ("runs.fresh", "runs.confined")
 """Claims about code that runs."""
 NEEDS_MAIL = ("mail.starttls",)
 """Claims about mail that comes in."""
+NEEDS_WITNESS = ("audit.witnessed",)
+"""Claims about those who cosign the log."""
 
 
 def known(settings: Settings) -> Known:
@@ -56,6 +58,7 @@ def _off(settings: Settings) -> tuple[str, ...]:
     """Return the claims that say nothing about an instance with these settings."""
     off: tuple[str, ...] = () if settings.database == "embedded" else NEEDS_EMBEDDED
     off += NEEDS_RUNNER if settings.transforms.enabled is False else ()
+    off += NEEDS_WITNESS if not settings.witness else ()
     return off + (NEEDS_MAIL if settings.mail.listen is None else ())
 
 
