@@ -92,7 +92,7 @@ def enough(watched: int) -> int:
 
 
 def covers(key: VerifierKey, note: Note, origin: str, size: int) -> bool:
-    """Return whether *note* is a checkpoint of the log over *size* entries or more, cosigned by the witness of *key*."""
+    """Return whether *note* is a checkpoint of the log over *size* entries or more, cosigned by the one of *key*."""
     try:
         note.verified([key])
         found = Checkpoint.parse(note.text)
