@@ -22,7 +22,8 @@ from heldtrue.trust.render import Pages
 
 DAY = timedelta(days=1)
 COMPANY = Company(
-    name="Acme Filings", security_mail="security@example.com", privacy_mail="privacy@example.com",
+    name="Acme Filings", legal_name="Acme Filings Ltd", security_mail="security@example.com",
+    privacy_mail="privacy@example.com",
     support_mail="support@example.com",
 )  # fmt: skip
 EXAMPLE = Path(__file__).parents[2] / "examples/registers.toml"

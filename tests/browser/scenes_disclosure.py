@@ -74,7 +74,7 @@ def _own(pages: Pages, token: str) -> bytes:
 
 
 def _view(*, full: bool) -> DisclosureView:
-    policy = RewardPolicy() if full else RewardPolicy(mode="thanks")
+    policy = RewardPolicy(mode="rewards") if full else RewardPolicy()
     key = KeyView(
         fingerprint="3B2D 77C0 91A4 5E6F 8C12  0D3E 5A7B 96F1 22C4 D0E8", expires_at="2027-11-22T00:00:00.000Z",
         url="/.well-known/pgp-key.txt",
