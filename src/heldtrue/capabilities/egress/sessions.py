@@ -80,12 +80,12 @@ def open_session(op: Operation, step: Step) -> Opened | None:
     op.record(AuditEvent(event=OPENED, subject=str(session), detail=detail))
     return Opened(
         session,
-        tuple(_judged(op, rule) for rule in rules.rules),
+        tuple(judged(op, rule) for rule in rules.rules),
         _opened(op, rules.credentials),
     )
 
 
-def _judged(op: Operation, rule: Rule) -> GrantRule:
+def judged(op: Operation, rule: Rule) -> GrantRule:
     """Return what the broker is told of *rule*: nothing leaves for an optional vendor before there was an opt-in."""
     withheld = vendors.withheld(op, rule.host.partition(":")[0])
     return GrantRule(rule.host, {} if withheld else rule.headers, withheld or "")
