@@ -346,7 +346,7 @@ def attacked(log: Log, *watched: Watcher, live: bool = True) -> Finding:
 
 def test_a_checkpoint_that_enough_have_cosigned_holds(log: Log, watcher: Watcher, tmp_path: Path) -> None:
     watcher.round()
-    log.clock.at += POLICY
+    log.clock.time += POLICY
     seen = attacked(log, watcher)
     assert (seen.outcome, seen.coverage["cosigned"]) == (Outcome.HELD, 1), seen.detail
     late = Watcher(log, tmp_path / "w2", "witness.example/w2")
@@ -362,7 +362,7 @@ def test_an_old_checkpoint_that_too_few_have_cosigned_breaks_the_claim(
     other = Watcher(log, tmp_path / "w2", "witness.example/w2")
     assert attacked(log, watcher, other).outcome is Outcome.HELD, "it is not ten minutes old yet"
     watcher.round()
-    log.clock.at += POLICY
+    log.clock.time += POLICY
     seen = attacked(log, watcher, other)
     assert seen.outcome is Outcome.BROKEN
     assert "1 of 2 witnesses" in seen.detail
@@ -371,7 +371,7 @@ def test_an_old_checkpoint_that_too_few_have_cosigned_breaks_the_claim(
     log.append(2, 70)
     log.sequencer.step()
     assert attacked(log, watcher, other).outcome is Outcome.HELD, "the newest one has ten minutes"
-    log.clock.at += POLICY
+    log.clock.time += POLICY
     assert attacked(log, watcher, other).outcome is Outcome.BROKEN
 
 
@@ -382,7 +382,7 @@ def test_a_live_instance_without_a_witness_breaks_the_claim_and_one_made_for_the
 
 def test_a_cosignature_over_another_tree_breaks_the_claim(log: Log, watcher: Watcher) -> None:
     watcher.round()
-    log.clock.at += POLICY
+    log.clock.time += POLICY
     tile = next((log.path / "tile" / "0").rglob("*.p/*"))
     tile.write_bytes(bytes(len(tile.read_bytes())))
     assert "another tree" in attacked(log, watcher).detail
