@@ -63,7 +63,7 @@ def scenes(pages: Pages) -> dict[str, bytes]:
         at = sub_processors.PATH
         made[f"{at}{query}"] = pages.render("sub_processors.html", at=at, twin=f"{at}.json", view=view)
     for confirmed in (False, True):
-        path = f"/trust/sub-processors/subscription{'?confirmed' if confirmed else ''}"
+        path = f"/trust/sub-processors/subscription/own{'?confirmed' if confirmed else ''}"
         made[path] = pages.render("subscription.html", at=sub_processors.PATH, confirmed=confirmed, token="0" * 72)
     for query, when in (("", NOW), ("?lapsed", NOW + 400 * DAY)):
         parts = [of_register("certifications"), of_register("tests"), [], of_register("vendors")]

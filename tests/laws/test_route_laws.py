@@ -18,6 +18,7 @@ import pytest
 from asgi import Caller, Got
 from house import NOON, actor_of, documents
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from tests.browser import scenes
 from whole import CANARY, PIPELINE, Belongings, Whole, accepting, furnish, link_tokens, needs_key, open_whole
 
 from heldtrue.attack.sound import SOUND
@@ -237,6 +238,17 @@ def undescribed(table: Iterable[Route], document: Any) -> list[str]:
     return [route.at for route in table if route.method.lower() not in document["paths"].get(template(route), {})]
 
 
+def unseen(table: Iterable[Route], looked_at: Iterable[str]) -> list[str]:
+    """A public page that no scene of the browser's shows, so that nobody looks at it."""
+    paths = {path.partition("?")[0] for path in looked_at}
+    pages = {route.path for route in table if route.realm is Realm.PUBLIC and route.method == "GET"
+             and route.produces == "text/html"} - {"/", "/portal"}  # fmt: skip
+    return [
+        page for page in sorted(pages)
+        if not any(re.fullmatch(re.sub(r"{\w+}", "[^/]+", page), path) for path in paths)
+    ]  # fmt: skip
+
+
 STATIC: list[tuple[Callable[[Iterable[Route]], list[str]], Route]] = [
     (open_without_reason, Route(at="GET /v1/peek", action=print, summary="x", realm=Realm.PUBLIC)),
     (open_without_reason, Route(at="GET /v1/peek", action=print, summary="x", audits="x")),
@@ -438,6 +450,14 @@ def mine(whole: Whole) -> Belongings:
 )
 def test_the_table_keeps_its_laws(whole: Whole, law: Callable[[Iterable[Route]], list[str]]) -> None:
     assert law(whole.table) == []
+
+
+def test_every_public_page_is_looked_at_in_a_browser(whole: Whole) -> None:
+    looked_at = scenes.render()
+    assert unseen(whole.table, looked_at) == []
+    assert unseen(whole.table, [path for path in looked_at if not path.startswith("/trust/legal/")]) == [
+        "/trust/legal/{item}"
+    ]
 
 
 def test_the_reference_has_every_route_and_is_valid(whole: Whole) -> None:
