@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -24,23 +27,23 @@ from heldtrue.trust.following import Follower
 def log(database: Database, tmp_path: Path) -> Log:
     """A log of two months of changes, published."""
     made = Log(database, tmp_path)
-    with database.system() as tx:
-        for entry in a_log(made.clock.now()):
-            kind = str(entry["kind"])
-            document = {name: value for name, value in entry.items() if name not in {"v", "kind"}}
-            actions.append_clear(tx, kind, document, made.clock.now(), secrets.token_bytes)
-    made.sequencer.step()
+    add(made, list(a_log(made.clock.now())))
     return made
+
+
+def add(log: Log, entries: Sequence[dict[str, Any]]) -> None:
+    """Publish *entries*, each a millisecond after the one before, so that they stand in this order."""
+    with log.database.system() as tx:
+        for entry in entries:
+            log.clock.time += timedelta(milliseconds=1)
+            document = {name: value for name, value in entry.items() if name not in {"v", "kind"}}
+            actions.append_clear(tx, str(entry["kind"]), document, log.clock.now(), secrets.token_bytes)
+    log.sequencer.step()
 
 
 def publish(log: Log, count: int) -> None:
     """Add promises to the log."""
-    with log.database.system() as tx:
-        for number in range(count):
-            entry = schedule(f"company.more_{number}", "Something more.", log.clock.now())
-            document = {name: value for name, value in entry.items() if name not in {"v", "kind"}}
-            actions.append_clear(tx, "schedule", document, log.clock.now(), secrets.token_bytes)
-    log.sequencer.step()
+    add(log, [schedule(f"company.more_{at}", "Something more.", log.clock.now()) for at in range(count)])
 
 
 def seen(follower: Follower, clock: Clock) -> tuple[Read, bytes]:
