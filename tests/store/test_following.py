@@ -15,6 +15,7 @@ from tests.store.test_ledger_sequencer import Log
 from tests.unit.trust.logs import a_log, schedule
 
 from heldtrue.capabilities.ledger import actions
+from heldtrue.capabilities.ledger.sequencer import BATCH
 from heldtrue.db.tx import Database
 from heldtrue.kernel.clock import Clock
 from heldtrue.trust import following
@@ -38,7 +39,8 @@ def add(log: Log, entries: Sequence[dict[str, Any]]) -> None:
             log.clock.time += timedelta(milliseconds=1)
             document = {name: value for name, value in entry.items() if name not in {"v", "kind"}}
             actions.append_clear(tx, str(entry["kind"]), document, log.clock.now(), secrets.token_bytes)
-    log.sequencer.step()
+    for _ in range(len(entries) // BATCH + 1):
+        log.sequencer.step()
 
 
 def publish(log: Log, count: int) -> None:
