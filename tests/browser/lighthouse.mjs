@@ -1,10 +1,10 @@
-// Measure pages with Lighthouse in one browser: {executable, urls, categories, runs, least?} as JSON from standard input;
-// the scores, and what an audit has against a page, as JSON to standard output. A page that is `least` good is not run again.
+// Measure pages with Lighthouse in one browser: {executable, urls, wanted, runs} as JSON from standard input;
+// the scores, and what an audit has against a page, as JSON to standard output. A page that scores what is `wanted` in each category is not run again.
 import { readFileSync } from "node:fs";
 import { chromium } from "playwright-core";
 import lighthouse from "lighthouse";
 
-const { executable, urls, categories, runs, least } = JSON.parse(readFileSync(0, "utf8"));
+const { executable, urls, wanted, runs } = JSON.parse(readFileSync(0, "utf8"));
 const port = 20000 + Math.floor(Math.random() * 20000);
 const browser = await chromium.launch({
   executablePath: executable,
@@ -16,7 +16,7 @@ for (const url of urls) {
   let best;
   for (let run = 0; run < runs; run += 1) {
     const { lhr } = await lighthouse(url, {
-      port, onlyCategories: categories, output: "json", logLevel: "silent", formFactor: "mobile",
+      port, onlyCategories: Object.keys(wanted), output: "json", logLevel: "silent", formFactor: "mobile",
     });
     const scores = Object.fromEntries(Object.values(lhr.categories).map((one) => [one.id, Math.round(one.score * 100)]));
     const items = lhr.audits["network-requests"]?.details?.items ?? [];
@@ -28,7 +28,7 @@ for (const url of urls) {
     };
     const sum = (one) => Object.values(one.scores).reduce((total, score) => total + score, 0);
     if (!best || sum(found) > sum(best)) best = found;
-    if (least && Object.values(best.scores).every((score) => score >= least)) break;
+    if (Object.entries(best.scores).every(([name, score]) => score >= wanted[name])) break;
   }
   seen.push(best);
 }

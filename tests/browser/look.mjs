@@ -1,10 +1,11 @@
 // Look at pages with a real browser: read jobs as JSON from standard input, write what was seen as JSON to standard output.
-// A job: {url, width, height, scheme, media?, focus?, keys?, open?, click?, eval?, axe?, out?, pdf?, now?, scripts?, steps?}. Everything asked of
-// another host is refused and reported. `now` fixes the page's clock. A step: {wait?, click?, fill?: [selector, text], select?: [selector, value], press?, goto?, eval?, out?}.
+// A job: {url, width, height, scheme, media?, focus?, keys?, open?, click?, eval?, axe?, out?, pdf?, now?, scripts?, steps?, views?}. Everything
+// asked of another host is refused and reported. `now` fixes the page's clock. A view looks at the same page again: {width, height, scheme, rules?},
+// `rules` being those of axe that are asked, all where it is left out. A step: {wait?, click?, fill?: [selector, text], select?: [selector, value], press?, goto?, eval?, out?}.
 import { readFileSync } from "node:fs";
 import { chromium } from "playwright-core";
-import { AxeBuilder } from "@axe-core/playwright";
 
+const axe = readFileSync("node_modules/axe-core/axe.min.js", "utf8");
 const { executable, jobs } = JSON.parse(readFileSync(0, "utf8"));
 const browser = await chromium.launch({
   executablePath: executable,
@@ -13,6 +14,15 @@ const browser = await chromium.launch({
     "--disable-component-update", "--disable-sync"],
 });
 const seen = [];
+async function judged(page, rules) {
+  return await page.evaluate(async ([source, only]) => {
+    if (!window.axe) (0, eval)(source);
+    const report = await window.axe.run(document, { resultTypes: ["violations"], ...(only ? { runOnly: only } : {}) });
+    const violations = report.violations.map((v) => ({ id: v.id, impact: v.impact, help: v.help,
+      nodes: v.nodes.slice(0, 5).map((n) => `${n.target.join(" ")}: ${n.failureSummary}`) }));
+    return { violations, passes: report.passes.length };
+  }, [axe, rules]);
+}
 for (const job of jobs) {
   const context = await browser.newContext({
     viewport: { width: job.width, height: job.height },
@@ -57,11 +67,11 @@ for (const job of jobs) {
     throw new Error(`step ${number}: ${error.message}\n${messages.join("\n")}\n${await page.locator("body").innerText()}`);
   }
   if (job.eval) result.value = await page.evaluate(job.eval);
-  if (job.axe) {
-    const report = await new AxeBuilder({ page }).analyze();
-    result.violations = report.violations.map((v) => ({ id: v.id, impact: v.impact, help: v.help,
-      nodes: v.nodes.slice(0, 5).map((n) => `${n.target.join(" ")}: ${n.failureSummary}`) }));
-    result.passes = report.passes.length;
+  if (job.axe) Object.assign(result, await judged(page, null));
+  for (const view of job.views ?? []) {
+    await page.setViewportSize({ width: view.width, height: view.height });
+    await page.emulateMedia({ colorScheme: view.scheme });
+    (result.views ??= []).push({ view, value: await page.evaluate(job.eval), ...await judged(page, view.rules ?? null) });
   }
   if (job.out) await page.screenshot({ path: job.out, fullPage: job.full !== false });
   if (job.pdf) await page.pdf({ path: job.pdf, format: "A4", printBackground: true });

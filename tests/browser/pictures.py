@@ -16,6 +16,7 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parents[1]), str(HERE.parents[1] / "tests" / "support")]
 
+from PIL import Image  # noqa: E402
 from tests.browser import scenes  # noqa: E402
 from tests.browser.serving import serving  # noqa: E402
 
@@ -28,6 +29,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "print": {"scheme": "light", "media": "print", "width": 794, "height": 1123},
 }
 OVERVIEW = "/trust"
+TALLEST, COLOURS = 2400, 48
 
 
 def name_of(path: str) -> str:
@@ -48,6 +50,12 @@ def jobs(url: str, folder: Path, *, every: bool) -> list[dict[str, Any]]:
     return made
 
 
+def small(file: Path) -> None:
+    """Keep the top of a long page, in few colours: enough to see how it looks."""
+    with Image.open(file) as found:
+        found.crop((0, 0, found.width, min(found.height, TALLEST))).quantize(COLOURS).save(file, optimize=True)
+
+
 def main() -> None:
     """Write the pictures."""
     folder, every = Path(sys.argv[1]).absolute(), "all" in sys.argv[2:]
@@ -55,7 +63,8 @@ def main() -> None:
     with serving(scenes.render()) as url:
         asked = {"executable": shutil.which("chromium"), "jobs": jobs(url, folder, every=every)}
         subprocess.run(["node", "look.mjs"], cwd=HERE, input=json.dumps(asked), text=True, check=True, stdout=-3)
-    for file in folder.glob("*.png"):
+    for file in sorted(folder.glob("*.png")):
+        small(file)
         print(f"{file.stat().st_size // 1024:5} KiB  {file.name}")
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 
 from heldtrue.attack import Attack, Finding, Outcome, Place, held
+from heldtrue.capabilities.ledger.model import instant
+from heldtrue.capabilities.ledger.witness_routes import LATE, WitnessView
 from heldtrue.claims.board import Board, Standing
 from heldtrue.claims.catalogue import CATALOGUE, Catalogue
 from heldtrue.claims.model import Against, Document, Run, State
@@ -88,7 +91,9 @@ def catalogue() -> Catalogue:
 
 def busy() -> TrustDocument:
     """Return a page that has seen everything: failures past and present, an overdue check, an untrusted attack."""
-    return _build(busy_board(), head())
+    return _build(
+        busy_board(), head(), witnesses=[_witness("witness.north.example", 12), _witness("watch.example", 480)]
+    )
 
 
 def busy_standing() -> Standing:
@@ -142,12 +147,23 @@ def asked(scene: TrustDocument, ask: Ask) -> TrustDocument:
     return msgspec.structs.replace(scene, claims=claims, total=len(claims), asked=ask.asked())
 
 
-def _build(board: Board, at: HeadRow | None, *, paused: bool = False, place: str = "live") -> TrustDocument:
+def _witness(name: str, age: int) -> WitnessView:
+    return WitnessView(
+        name=name, vkey=f"{name}+0badcafe+BA", size=1_204_332 - age, cosigned_at=instant(NOW - timedelta(seconds=age)),
+        behind=age, age_s=age, late=age > LATE.total_seconds(), trouble="", checkpoint="/log/witnesses/0badcafe",
+    )  # fmt: skip
+
+
+def _build(
+    board: Board, at: HeadRow | None, *, paused: bool = False, place: str = "live",
+    witnesses: Sequence[WitnessView] = (),
+) -> TrustDocument:  # fmt: skip
     standing = Standing(NOW, board.judge(NOW), at)
     publisher = Publisher(origin=ORIGIN, place=place, attacks=ATTACKS)
-    return document.build(board.catalogue, standing, publisher, paused=paused)
+    return document.build(board.catalogue, standing, publisher, paused=paused, witnesses=witnesses)
 
 
+@functools.cache
 def render() -> dict[str, bytes]:
     """Return every page by path and query: those of claims, and of each `scenes_<subject>.py` beside this file.
 
@@ -175,9 +191,16 @@ def claims() -> dict[str, bytes]:
         "/trust?state=failing": pages.trust_page(PAGES, asked(scene, Ask(state="failing")), Ask(state="failing")),
         "/trust?q=keys": pages.trust_page(PAGES, asked(scene, Ask(q="keys")), Ask(q="keys")),
         "/trust?q=unicorns": pages.trust_page(PAGES, asked(scene, Ask(q="unicorns")), Ask(q="unicorns")),
-        "/first": pages.trust_page(PAGES, first()),
-        "/empty": pages.trust_page(PAGES, without_log()),
-        "/claim": pages.claim_page(PAGES, scene, failing, runs, sources),
-        "/index": pages.index_page(PAGES, scene, sorted(rows.items())),
-        "/notice": PAGES.notice("No such claim", "There is no claim of that name; the list below has them all."),
+        "/trust?first": pages.trust_page(PAGES, first()),
+        "/trust?empty": pages.trust_page(PAGES, without_log()),
+        "/trust/claims/of-a-failure": pages.claim_page(PAGES, scene, failing, runs, sources),
+        "/trust/index": pages.index_page(PAGES, scene, sorted(rows.items())),
+        "/trust/claims/unknown": PAGES.notice(
+            "There is no such page", "There is no claim of that name. The overview has them all.", at="/trust"
+        ),
+        "/trust/claims/away": PAGES.notice(
+            "Nothing can be shown now",
+            "The results cannot be read at this moment. While this page says so, nothing here counts as proven.",
+            at="/trust",
+        ),
     }

@@ -1,4 +1,4 @@
-"""Pages of changes, questions and verification."""
+"""Pages of changes, questions, frameworks and verification."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import msgspec
 from tests.browser import scenes as claims
 from tests.unit.trust.logs import a_log
 
+from heldtrue.claims.board import Standing
+from heldtrue.trust import frameworks
 from heldtrue.trust.changes import changes_page
 from heldtrue.trust.diary import Diary
 from heldtrue.trust.differences import AskChanges, Read, changes
@@ -29,12 +31,15 @@ def scenes(pages: Pages) -> dict[str, bytes]:
     diary.pass_to(claims.NOW)
     month, quiet = AskChanges(), AskChanges(start="2020-01-01", end="2020-02-01")
     far = Read(1_204_332, complete=True)
-    known = frozenset(link.path for link in pages.links("/trust/questions"))
     return {
         "/trust/changes": changes_page(pages, changes(diary, month, claims.NOW, far), month),
         "/trust/changes?empty": changes_page(
             pages, changes(diary, quiet, claims.NOW - timedelta(1), Read(80, complete=False)), quiet
         ),
-        "/trust/questions": questions_page(pages, questions(claims.busy_standing(), FACTS, known)),
+        "/trust/questions": questions_page(pages, questions(claims.busy_standing(), FACTS, pages.paths())),
+        "/trust/frameworks": frameworks.render(pages, frameworks.build(claims.busy_standing(), claims.ORIGIN)),
+        "/trust/frameworks?empty": frameworks.render(
+            pages, frameworks.build(Standing(claims.NOW, (), None), claims.ORIGIN)
+        ),
         "/trust/verify": verify_page(pages),
     }

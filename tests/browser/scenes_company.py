@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from tests.browser.scenes import NOW, ORIGIN
+from tests.browser.scenes import NOW, ORIGIN, busy_standing
 
 from heldtrue.app.cli.entries import entries_of, read
 from heldtrue.app.registers import KINDS
@@ -16,13 +16,14 @@ from heldtrue.capabilities.registers.feeds import Channel
 from heldtrue.capabilities.registers.model import Entry
 from heldtrue.capabilities.registers.policies import STARTERS, Policy, digest
 from heldtrue.kernel.ids import LeafId
-from heldtrue.trust import certifications, policies, sub_processors
+from heldtrue.trust import certifications, operations, policies, sub_processors
 from heldtrue.trust.prose import prose
 from heldtrue.trust.render import Pages
 
 DAY = timedelta(days=1)
 COMPANY = Company(
-    name="Acme Filings", security_mail="security@example.com", privacy_mail="privacy@example.com",
+    name="Acme Filings", legal_name="Acme Filings Ltd", security_mail="security@example.com",
+    privacy_mail="privacy@example.com",
     support_mail="support@example.com",
 )  # fmt: skip
 EXAMPLE = Path(__file__).parents[2] / "examples/registers.toml"
@@ -33,7 +34,8 @@ def _entry(register: str, item: str, document: Any, back: int = 3) -> Entry[Any]
     return Entry(register=register, item=item, version=1, document=document, recorded_at=NOW - back * DAY, leaf=leaf)
 
 
-def _of(register: str) -> list[Entry[Any]]:
+def of_register(register: str) -> list[Entry[Any]]:
+    """Return the items of a register in the example."""
     found = [one for one in entries_of(read(EXAMPLE)) if one["register"] == register]
     return [_entry(register, one["item"], KINDS[register].read(one["document"])) for one in found]
 
@@ -56,15 +58,15 @@ def scenes(pages: Pages) -> dict[str, bytes]:
     channel = Channel(company=COMPANY.name, url=f"https://{ORIGIN}", origin=ORIGIN)
     services = cast("Any", SimpleNamespace(company=COMPANY, channel=channel))
     made: dict[str, bytes] = {}
-    for query, listed in (("", _of("sub-processors")), ("?empty", [])):
+    for query, listed in (("", of_register("sub-processors")), ("?empty", [])):
         view = sub_processors.build(services, "2026-11-22T05:14:09.000Z", listed, listed)
         at = sub_processors.PATH
         made[f"{at}{query}"] = pages.render("sub_processors.html", at=at, twin=f"{at}.json", view=view)
     for confirmed in (False, True):
-        path = f"/trust/sub-processors/subscription{'?confirmed' if confirmed else ''}"
+        path = f"/trust/sub-processors/subscription/own{'?confirmed' if confirmed else ''}"
         made[path] = pages.render("subscription.html", at=sub_processors.PATH, confirmed=confirmed, token="0" * 72)
     for query, when in (("", NOW), ("?lapsed", NOW + 400 * DAY)):
-        parts = [_of("certifications"), _of("tests"), [], _of("vendors")]
+        parts = [of_register("certifications"), of_register("tests"), [], of_register("vendors")]
         shown = certifications.build(COMPANY.name, when, *cast("Any", parts))
         at = certifications.PATH
         made[f"{at}{query}"] = pages.render("certifications.html", at=at, twin=f"{at}.json", view=shown)
@@ -74,6 +76,17 @@ def scenes(pages: Pages) -> dict[str, bytes]:
         found = policies.build(COMPANY.name, NOW, adopted)
         at = policies.PATH
         made[f"{at}{query}"] = pages.render("policies.html", at=at, twin=f"{at}.json", view=found)
+    listed = {
+        "locations": operations.locations, "retention": operations.retention, "contacts": operations.contacts,
+    }  # fmt: skip
+    for register, view in listed.items():
+        for query, entries in (("", of_register(register)), ("?empty", [])):
+            made[f"/trust/{register}{query}"] = operations.render(pages, register, view(COMPANY.name, NOW, entries))
+    states = {verdict.claim.id: str(verdict.state) for verdict in busy_standing().verdicts}
+    for query, when in (("", NOW), ("?late", NOW + 400 * DAY)):
+        made[f"/trust/threats{query}"] = operations.render(
+            pages, "threats", operations.threat_model(COMPANY.name, when, [], states)
+        )
     text = STARTERS["encryption"].filled(COMPANY)
     one = next(item for item in policies.build(COMPANY.name, NOW, _policies()).policies if item.name == "backup")
     body = policies.PolicyText(at="2026-11-22T05:14:09.000Z", company=COMPANY.name, policy=one, text=text, versions=[])

@@ -35,9 +35,9 @@ def scenes(pages: Pages) -> dict[str, bytes]:
         f"{PATH}/agreement": pages.render(
             "document_agreement.html", at=f"{PATH}/agreement", agreement=_agreement(), text=ENTRY
         ),
-        f"{PATH}/grants?agreement": _grant(pages, accepted=None),
-        f"{PATH}/grants": _grant(pages, accepted="22 November 2026, 05:10 UTC"),
-        f"{PATH}/grants?expired": pages.notice(
+        f"{PATH}/grants/own?agreement": _grant(pages, accepted=None),
+        f"{PATH}/grants/own": _grant(pages, accepted="22 November 2026, 05:10 UTC"),
+        f"{PATH}/grants/own?expired": pages.notice(
             "This access has expired", "This access expired at 6 November 2026, 14:00 UTC. Ask for it again.", at=PATH
         ),
     }

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from heldtrue.http.headers import protective
+from heldtrue.http.pages import STYLE
 from heldtrue.http.route import CacheClass
 from heldtrue.trust.render import ASSETS
 
@@ -20,6 +21,7 @@ HTML = "text/html; charset=utf-8"
 def serving(pages: Mapping[str, bytes]) -> Generator[str]:
     """Serve *pages* by path and query, and the assets; yield the address."""
     files = {f"/assets/{name}": asset for name, asset in ASSETS.items()}
+    files["/docs/reference.css"] = (STYLE, "text/css; charset=utf-8")
     made = {**files, **{path: (content, HTML) for path, content in pages.items()}}
     small = {path: gzip.compress(content, 6) for path, (content, kind) in made.items() if not kind.startswith("font")}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 from collections.abc import Generator
 from typing import Any
 
@@ -101,3 +103,29 @@ def test_the_public_views_agree(whole: Whole) -> None:
     assert {claim["id"] for claim in promised["promised"]} == {n for n, state in states.items() if state == "promised"}
     assert all(claim["why"] for claim in promised["promised"])
     assert stranger.get("/trust/oscal/component-definition.json").status in {200, 404}
+
+
+def test_public_text_is_compressed_for_whom_accepts_it_and_caches_keep_both_forms(whole: Whole) -> None:
+    stranger = whole.house.caller()
+    for path in ("/trust/frameworks", "/trust/frameworks.json", "/assets/heldtrue.css", "/docs"):
+        plain, small = stranger.get(path), stranger.get(path, accept_encoding="br, gzip")
+        assert {got.headers["vary"] for got in (plain, small)} == {"accept-encoding"}
+        assert ("content-encoding" in plain.headers, small.headers["content-encoding"]) == (False, "gzip")
+        assert len(gzip.decompress(small.body)) == len(plain.body)
+        assert int(small.headers["content-length"]) == len(small.body) < len(plain.body) / 2
+        head = stranger.call("HEAD", path, headers={"accept-encoding": "gzip"})
+        assert (head.body, head.headers["content-length"]) == (b"", small.headers["content-length"])
+
+
+def test_what_could_mix_a_secret_with_what_was_sent_is_not_compressed(whole: Whole) -> None:
+    admin, stranger, accepts = whole.house.organisation("Squeezed"), whole.house.caller(), {"accept-encoding": "gzip"}
+    made = [admin.post("/v1/keys", {"name": "x" * 64, "role": "sender"}, **accepts) for _ in range(4)]
+    sent = {"title": "What I sent", "text": "What I sent. " * 200}
+    report = stranger.post("/trust/disclosure/report", sent, **accepts)
+    link = re.findall(rb"/trust/disclosure/reports/[\w-]+", report.body)[0].decode()
+    own = stranger.get(link, **accepts)
+    listed = admin.get("/v1/keys", **accepts)
+    for got in (*made, report, own, listed):
+        assert got.status in {200, 201}, got.body
+        assert not {"content-encoding", "vary"} & got.headers.keys()
+    assert min(len(got.body) for got in (report, own, listed)) > 1024, "long enough to be compressed"

@@ -18,6 +18,7 @@ import pytest
 from asgi import Caller, Got
 from house import NOON, actor_of, documents
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from tests.browser import scenes
 from whole import CANARY, PIPELINE, Belongings, Whole, accepting, furnish, link_tokens, needs_key, open_whole
 
 from heldtrue.attack.sound import SOUND
@@ -80,6 +81,11 @@ OPEN = {
     "GET /trust/calendar.ics": "reviews and notices as a calendar",
     "GET /trust/certifications": "a page of the registers",
     "GET /trust/certifications.json": "a page of the registers, for machines",
+    **{
+        f"GET /trust/{register}{form}": "a page of the registers"
+        for register in ("locations", "retention", "contacts", "threats")
+        for form in ("", ".json")
+    },
     "GET /trust/policies": "a page of the registers",
     "GET /trust/policies.json": "a page of the registers, for machines",
     "GET /trust/policies/{policy}": "a policy",
@@ -199,6 +205,11 @@ def ill_described(table: Iterable[Route]) -> list[str]:
     ]
 
 
+def kept_by_caches(table: Iterable[Route]) -> list[str]:
+    """What is behind a reader's own link is kept by no cache, and so it is not compressed either."""
+    return [route.at for route in table if "{token}" in route.path and route.cache is not CacheClass.PRIVATE]
+
+
 def not_repeatable(table: Iterable[Route]) -> list[str]:
     """A POST that answers 201 or 202 makes something, and must be safe to send again."""
     return [route.at for route in table if route.method == "POST" and route.status in {201, 202} and not route.creates]
@@ -227,6 +238,17 @@ def undescribed(table: Iterable[Route], document: Any) -> list[str]:
     return [route.at for route in table if route.method.lower() not in document["paths"].get(template(route), {})]
 
 
+def unseen(table: Iterable[Route], looked_at: Iterable[str]) -> list[str]:
+    """A public page that no scene of the browser's shows, so that nobody looks at it."""
+    paths = {path.partition("?")[0] for path in looked_at}
+    pages = {route.path for route in table if route.realm is Realm.PUBLIC and route.method == "GET"
+             and route.produces == "text/html"} - {"/", "/portal"}  # fmt: skip
+    return [
+        page for page in sorted(pages)
+        if not any(re.fullmatch(re.sub(r"{\w+}", "[^/]+", page), path) for path in paths)
+    ]  # fmt: skip
+
+
 STATIC: list[tuple[Callable[[Iterable[Route]], list[str]], Route]] = [
     (open_without_reason, Route(at="GET /v1/peek", action=print, summary="x", realm=Realm.PUBLIC)),
     (open_without_reason, Route(at="GET /v1/peek", action=print, summary="x", audits="x")),
@@ -234,6 +256,7 @@ STATIC: list[tuple[Callable[[Iterable[Route]], list[str]], Route]] = [
     (unrecorded, Route(at="POST /v1/peek", action=print, summary="x", realm=Realm.PUBLIC)),
     (ill_described, Route(at="GET /v1/peek", action=print, summary=" ")),
     (ill_described, Route(at="GET /v1/peek", action=print, summary="x", cache=CacheClass.PAGE)),
+    (kept_by_caches, Route(at="GET /peek/{token}", action=print, summary="x", cache=CacheClass.PAGE)),
     (not_repeatable, Route(at="POST /v1/peek", action=print, summary="x", status=201)),
 ]
 
@@ -414,10 +437,27 @@ def mine(whole: Whole) -> Belongings:
 
 
 @pytest.mark.parametrize(
-    "law", [open_without_reason, reasons_without_route, unrecorded, ill_described, not_repeatable, loose_secrets]
+    "law",
+    [
+        open_without_reason,
+        reasons_without_route,
+        unrecorded,
+        ill_described,
+        kept_by_caches,
+        not_repeatable,
+        loose_secrets,
+    ],
 )
 def test_the_table_keeps_its_laws(whole: Whole, law: Callable[[Iterable[Route]], list[str]]) -> None:
     assert law(whole.table) == []
+
+
+def test_every_public_page_is_looked_at_in_a_browser(whole: Whole) -> None:
+    looked_at = scenes.render()
+    assert unseen(whole.table, looked_at) == []
+    assert unseen(whole.table, [path for path in looked_at if not path.startswith("/trust/legal/")]) == [
+        "/trust/legal/{item}"
+    ]
 
 
 def test_the_reference_has_every_route_and_is_valid(whole: Whole) -> None:

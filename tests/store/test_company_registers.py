@@ -15,6 +15,9 @@ from asgi import Caller, Got
 from house import NOON, House, actor_of, build_house
 
 from heldtrue.capabilities.access.routes import ROUTES as ACCESS
+from heldtrue.capabilities.egress import sessions
+from heldtrue.capabilities.egress.grants import GrantRule
+from heldtrue.capabilities.egress.model import Rule
 from heldtrue.capabilities.post import actions as post
 from heldtrue.capabilities.post.model import Draft
 from heldtrue.capabilities.post.store import MailRow
@@ -365,6 +368,28 @@ def test_an_optional_vendor_gets_nothing_without_an_opt_in(desk: Desk) -> None:
     assert send(ours, "PUT", "/v1/vendors", {"vendor": "nobody", "permitted": True}).code == "unknown-vendor"
     listed = {one["vendor"]: one["permitted"] for one in ours.get("/v1/vendors").json()["data"]}
     assert (listed["first"], listed["optional"]) == (True, False)
+
+
+def test_customers_code_calls_an_optional_vendor_only_where_somebody_opted_in(desk: Desk) -> None:
+    optional = vendor(name="Optional Cloud", terms={"optional": True})
+    began = desk.put("sub-processors", "optional", optional).json()["recorded_at"]
+    ours, host = desk.organisation("Ours"), "eu.cloud.example"
+    rule = Rule(host=f"{host}:8443", headers={"Authorization": "Bearer {{credential:books}}"})
+
+    def granted(asked: Rule = rule) -> GrantRule:
+        ports = desk.house.ports
+        with tenant_operation(ports, actor_of(ports, ours), RequestId.new(NOON, ports.entropy)) as op:
+            return sessions.judged(op, asked)
+
+    assert granted() == GrantRule(rule.host, {}, "optional")
+    assert granted(Rule(host="api.example.com")) == GrantRule("api.example.com"), "customers' own hosts are theirs"
+    assert granted(Rule(host="first.example")) == GrantRule("first.example"), "nobody opts in to what all have"
+    desk.house.clock.at = datetime.fromisoformat(began) + 30 * DAY
+    assert desk.put("sub-processors", "optional", {**optional, "state": "active"}).status == 200
+    assert granted().withheld == "optional"
+    assert send(ours, "PUT", "/v1/vendors", {"vendor": "optional", "permitted": True}).status == 200
+    assert granted() == GrantRule(rule.host, rule.headers)
+    assert [one["subject"] for one in desk.house.entries(ours) if one["event"] == "vendor.called"] == ["optional"]
 
 
 def test_what_went_to_a_vendor_is_in_the_ledger(desk: Desk) -> None:

@@ -7,18 +7,26 @@ import secrets
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import msgspec
 import psycopg
 import pytest
 from tests.store.test_ledger_sequencer import ORIGIN, Log
 
+from heldtrue.app.publication import catalogue
+from heldtrue.app.settings import Settings
 from heldtrue.app.settings_witness import WitnessSetting, witnesses
-from heldtrue.capabilities.ledger import cosignatures, generations, proofs, witness_routes
+from heldtrue.attack import Finding, Outcome
+from heldtrue.attack import caller as attack_caller
+from heldtrue.attack.arena import Arena
+from heldtrue.capabilities.ledger import cosignatures, generations, proofs, witness_attacks, witness_routes
 from heldtrue.capabilities.ledger.cosigning import FRESH, Cosigner, Reply
 from heldtrue.capabilities.ledger.note import ED25519, Note, VerifierKey
 from heldtrue.capabilities.ledger.proof import LogProof
-from heldtrue.capabilities.ledger.witness import Witness
+from heldtrue.capabilities.ledger.witness import POLICY, Witness
+from heldtrue.capabilities.ledger.witness_attacks import unwitnessed
 from heldtrue.db.tx import Database
 from heldtrue.kernel.errors import SettingsError
 from heldtrue_verify.checkpoint import Roots
@@ -306,3 +314,84 @@ def test_settings_name_a_witness_by_url_and_key(watcher: Watcher) -> None:
             WitnessSetting(**{**good, **change})
     with pytest.raises(SettingsError, match="stands twice"):
         witnesses([WitnessSetting(**good)] * 2)
+
+
+class Served:
+    """What a reader can fetch of the log, for the attack."""
+
+    def __init__(self, log: Log, *watched: Watcher) -> None:
+        self.log, self.watched = log, watched
+
+    def call(self, _method: str, path: str) -> attack_caller.Reply:
+        if path == "/log/witnesses":
+            return attack_caller.Reply(200, (), msgspec.json.encode(view(self.log, *self.watched)))
+        if path.startswith("/log/witnesses/"):
+            with self.log.database.system() as tx:
+                rows = cosignatures.standings(tx, generations.current(tx).generation).values()
+                notes = {f"/log/witnesses/{row.vkey.split('+')[1]}": cosignatures.newest_note(tx, row) for row in rows}
+            text = notes.get(path)
+            return attack_caller.Reply(404, (), b"") if text is None else attack_caller.Reply(200, (), text.encode())
+        file = self.log.path / path.removeprefix("/log/")
+        return attack_caller.Reply(200, (), file.read_bytes()) if file.is_file() else attack_caller.Reply(404, (), b"")
+
+
+def attacked(log: Log, *watched: Watcher, live: bool = True) -> Finding:
+    """Run the attack on this log, as on a live instance or one that was made for it."""
+    arena = SimpleNamespace(
+        caller=Served(log, *watched), database=log.database, clock=log.clock, entropy=secrets.token_bytes,
+        origin=ORIGIN, sinks=None if live else object(),
+    )  # fmt: skip
+    return unwitnessed(cast("Arena", arena))
+
+
+def test_a_checkpoint_that_enough_have_cosigned_holds(log: Log, watcher: Watcher, tmp_path: Path) -> None:
+    watcher.round()
+    log.clock.time += POLICY
+    seen = attacked(log, watcher)
+    assert (seen.outcome, seen.coverage["cosigned"]) == (Outcome.HELD, 1), seen.detail
+    late = Watcher(log, tmp_path / "w2", "witness.example/w2")
+    third = Watcher(log, tmp_path / "w3", "witness.example/w3")
+    third.round()
+    assert attacked(log, watcher, late, third).coverage["cosigned"] == 2, "two of three are enough"
+
+
+def test_an_old_checkpoint_that_too_few_have_cosigned_breaks_the_claim(
+    log: Log, watcher: Watcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(witness_attacks, "PATIENCE", 0.0)
+    other = Watcher(log, tmp_path / "w2", "witness.example/w2")
+    assert attacked(log, watcher, other).outcome is Outcome.HELD, "it is not ten minutes old yet"
+    watcher.round()
+    log.clock.time += POLICY
+    seen = attacked(log, watcher, other)
+    assert seen.outcome is Outcome.BROKEN
+    assert "1 of 2 witnesses" in seen.detail
+    other.round()
+    assert attacked(log, watcher, other).outcome is Outcome.HELD
+    log.append(2, 70)
+    log.sequencer.step()
+    assert attacked(log, watcher, other).outcome is Outcome.HELD, "the newest one has ten minutes"
+    log.clock.time += POLICY
+    assert attacked(log, watcher, other).outcome is Outcome.BROKEN
+
+
+def test_a_live_instance_without_a_witness_breaks_the_claim_and_one_made_for_the_run_does_not(log: Log) -> None:
+    assert "No witness" in attacked(log).detail
+    assert attacked(log, live=False).outcome is Outcome.HELD
+
+
+def test_a_cosignature_over_another_tree_breaks_the_claim(log: Log, watcher: Watcher) -> None:
+    watcher.round()
+    log.clock.time += POLICY
+    tile = next((log.path / "tile" / "0").rglob("*.p/*"))
+    tile.write_bytes(bytes(len(tile.read_bytes())))
+    assert "another tree" in attacked(log, watcher).detail
+
+
+def test_without_a_witness_the_claim_is_only_promised(watcher: Watcher) -> None:
+    def attacked_by(settings: Settings) -> tuple[str, ...]:
+        (claim,) = (one for one in catalogue(settings).claims if one.id == "audit.witnessed")
+        return tuple(claim.attacks)
+
+    assert attacked_by(Settings()) == ()
+    assert attacked_by(Settings(witness=(WitnessSetting(URL, str(watcher.key.public)),))) == ("ledger.unwitnessed",)

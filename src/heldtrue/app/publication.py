@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 
 from heldtrue.app.registers import KINDS
@@ -15,6 +16,7 @@ from heldtrue.app.version import RELEASE
 from heldtrue.capabilities.deliveries.addresses import AllowList
 from heldtrue.claims import posture
 from heldtrue.claims.attacks import ATTACKS
+from heldtrue.claims.board import Standing
 from heldtrue.claims.broken import CONTROLS
 from heldtrue.claims.catalogue import CATALOGUE, Catalogue
 from heldtrue.claims.own import Known, installed, join
@@ -22,7 +24,7 @@ from heldtrue.claims.routes import ClaimServices
 from heldtrue.crypto.keyring import TenantKeyring
 from heldtrue.db.keystore import TxKeyRecords
 from heldtrue.http.route import Route
-from heldtrue.trust import certifications, policies, sub_processors
+from heldtrue.trust import certifications, operations, policies, sub_processors
 from heldtrue.trust.company import CompanyServices
 from heldtrue.trust.document import Publisher
 from heldtrue.trust.facts import facts
@@ -39,6 +41,8 @@ NEEDS_RUNNER = ("runs.fresh", "runs.confined")
 """Claims about code that runs."""
 NEEDS_MAIL = ("mail.starttls",)
 """Claims about mail that comes in."""
+NEEDS_WITNESS = ("audit.witnessed",)
+"""Claims about those who cosign the log."""
 
 
 def known(settings: Settings) -> Known:
@@ -54,6 +58,7 @@ def _off(settings: Settings) -> tuple[str, ...]:
     """Return the claims that say nothing about an instance with these settings."""
     off: tuple[str, ...] = () if settings.database == "embedded" else NEEDS_EMBEDDED
     off += NEEDS_RUNNER if settings.transforms.enabled is False else ()
+    off += NEEDS_WITNESS if not settings.witness else ()
     return off + (NEEDS_MAIL if settings.mail.listen is None else ())
 
 
@@ -128,11 +133,12 @@ def company_services(parts: Services) -> CompanyServices:
     )
 
 
-def company_pages(parts: Services, shown: Pages) -> list[Route]:
-    """Return the pages of the company's registers."""
+def company_pages(parts: Services, look: Callable[[], Standing], shown: Pages) -> list[Route]:
+    """Return the pages of the company's registers; *look* tells how the claims stand."""
     services = company_services(parts)
     return [
         *sub_processors.routes(services, shown),
         *certifications.routes(services, shown),
         *policies.routes(services, shown),
+        *operations.routes(services, look, shown),
     ]

@@ -153,7 +153,7 @@ def table(parts: Services) -> list[Route]:
         *questionnaire_routes(lambda: known_facts(known)[0], settings.public_url),
         *legal_pages(known, pages(parts)),
         *questionnaire_pages(known, pages(parts)),
-        *company_pages(parts, pages(parts)),
+        *company_pages(parts, known.look.standing, pages(parts)),
     ]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from heldtrue.http import idempotency, transaction, wire
+from heldtrue.http import idempotency, squeezing, transaction, wire
 from heldtrue.http.credential import DuplicateCredentialError
 from heldtrue.http.exchange import Answer, Exchange, MalformedRequestError, Page, Signed
 from heldtrue.http.gate import Gate, needs_credential
@@ -100,7 +100,18 @@ class Pipeline:
             self._gate.admit_form(route, request, call.standings)
         page = await (self._for_signer(call) if route.signed else self._for_everybody(call))
         cache = page.cache if isinstance(page, Page) and page.cache is not None else route.cache
-        return _reply(route, _public(page), cache)
+        return await self._squeezed(request, _reply(route, _public(page), cache))
+
+    async def _squeezed(self, request: Incoming, reply: Reply) -> Reply:
+        """Return the answer as the reader accepts it; caches keep both forms apart."""
+        if not squeezing.varies(reply):
+            return reply
+        reply.headers.append(("vary", "accept-encoding"))
+        content = reply.content or b""
+        if squeezing.accepted(request.headers.get("accept-encoding", "")):
+            reply.content = await self._in_thread(lambda: squeezing.packed(content))
+            reply.headers.append(("content-encoding", "gzip"))
+        return reply
 
     async def _for_everybody(self, call: Call) -> object:
         given, _ = await self._input(call)

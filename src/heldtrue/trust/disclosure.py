@@ -20,11 +20,11 @@ from heldtrue.capabilities.disclosure.rewards import RewardPolicy, money
 from heldtrue.capabilities.disclosure.wire import AddMessage, ReportLink, SendReport
 from heldtrue.capabilities.ledger.model import instant
 from heldtrue.http.exchange import Page
-from heldtrue.http.route import CacheClass, Route
+from heldtrue.http.route import Route
 from heldtrue.kernel.errors import NotFoundError
 from heldtrue.op import SystemOperation
 from heldtrue.trust.render import Pages
-from heldtrue.trust.serving import HTML, acted, form, page, shown, twin
+from heldtrue.trust.serving import acted, form, own_page, page, shown, twin
 
 PATH = "/trust/disclosure"
 FORM = f"{PATH}/report"
@@ -146,7 +146,7 @@ def routes(services: DisclosureServices, pages: Pages) -> list[Route]:
             with operate() as op:
                 return _own_page(pages, op, asked.token, *intake.follow(op, asked.token))
 
-        return _private(shown(pages, PATH, make))
+        return shown(pages, PATH, make)
 
     def add(asked: AddMessage, source: str) -> Page:
         def act() -> bytes:
@@ -177,7 +177,7 @@ def routes(services: DisclosureServices, pages: Pages) -> list[Route]:
         twin(f"{PATH}.json", view, "The same as JSON", DisclosureView),
         page(FORM, ask, "The form for a report"),
         form(FORM, send, "Send a report, plain or encrypted", SendReport, audits="report.received", by_source=True),
-        page(f"{PATH}/reports/{{token}}", follow, "A report, for whoever sent it", takes=ReportLink),
+        own_page(f"{PATH}/reports/{{token}}", follow, "A report, for whoever sent it", takes=ReportLink),
         form(
             f"{PATH}/reports/{{token}}", add, "Add to a report, by its own link", AddMessage,
             audits="report.message.received", by_source=True,
@@ -242,12 +242,6 @@ def _own_page(
         messages=[(one.author, one.encrypted, one.text, _at(one.sent_at)) for one in messages],
         reward=None if report.award_cents is None else money(report.award_cents),
     )  # fmt: skip
-
-
-def _private(found: Page) -> Page:
-    return Page(
-        content=found.content, content_type=HTML, headers=found.headers, status=found.status, cache=CacheClass.PRIVATE
-    )
 
 
 def _thanked(one: Thanks) -> ThanksView:

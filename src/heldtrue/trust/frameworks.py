@@ -150,7 +150,7 @@ def routes(look: Look, pages: Pages, release: str) -> list[Route]:
     origin = pages.site.origin
 
     def view() -> Page:
-        return shown(pages, nav.FRAMEWORKS.path, lambda: _render(pages, build(look(), origin)))
+        return shown(pages, nav.FRAMEWORKS.path, lambda: render(pages, build(look(), origin)))
 
     def publication(standing: Standing) -> oscal.Publication:
         if standing.head is None:
@@ -172,7 +172,8 @@ def routes(look: Look, pages: Pages, release: str) -> list[Route]:
     ]  # fmt: skip
 
 
-def _render(pages: Pages, document: FrameworksDocument) -> bytes:
+def render(pages: Pages, document: FrameworksDocument) -> bytes:
+    """Return the page."""
     return pages.render(
         nav.FRAMEWORKS.template, at=nav.FRAMEWORKS.path, twin=f"{nav.FRAMEWORKS.path}.json", doc=document
     )

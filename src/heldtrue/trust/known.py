@@ -25,15 +25,18 @@ from heldtrue.trust.routes import Look
 FRESH = timedelta(seconds=60)
 """How long a rendered file serves everybody who asks: to make one takes a second of work."""
 _PAGES = {
-    "legal": "/trust/legal/{item}", "policies": "/trust/policies/{item}", "tests": "/trust/certifications",
-    "vendors": "/trust/certifications",
+    "legal": "/trust/legal/{item}", "policies": "/trust/policies/{item}", "tests": "/trust/certifications#{item}",
+    "vendors": "/trust/certifications#vendor-{item}",
+    **{
+        name: f"/trust/{name}#{{item}}"
+        for name in ("sub-processors", "certifications", "locations", "retention", "contacts", "threats")
+    },
 }  # fmt: skip
+"""Where an item of a register stands; registers without a page have their entries in the log alone."""
 _TITLES = ("title", "name", "standard", "data", "about")
 _DETAILS = ("purpose", "status", "scope", "state", "dated", "kept_days", "reviewed_on", "effective_on", "expires")
 _OVER = ("review_by", "expires")
 """Days after which an item is overdue, whatever its register."""
-_ELSEWHERE = ("retention", "contacts", "locations", "threats")
-"""Registers that have no page of their own: their entries are in the log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +85,11 @@ def profile(company: Company) -> dict[str, str]:
 
 def _register(tx: SystemTx, kinds: Kinds, name: str, now: datetime) -> dict[str, ItemFact]:
     kind = kinds[name]
-    return {entry.item: _fact(entry, kind.write(entry.document), now) for entry in registers.current(tx, kind)}
+    return {entry.item: fact(entry, kind.write(entry.document), now) for entry in registers.current(tx, kind)}
 
 
-def _fact(entry: Entry[Any], document: Mapping[str, Any], now: datetime) -> ItemFact:
+def fact(entry: Entry[Any], document: Mapping[str, Any], now: datetime) -> ItemFact:
+    """Return what an item of a register says, in one line, and where it stands."""
     flat = {**document, **{k: v for one in document.values() if isinstance(one, dict) for k, v in one.items()}}
     title = str(next((flat[name] for name in _TITLES if flat.get(name)), entry.item))
     details = [str(flat[name]) for name in _DETAILS if flat.get(name)]
@@ -98,10 +102,10 @@ def _fact(entry: Entry[Any], document: Mapping[str, Any], now: datetime) -> Item
         overdue = not policies.is_current(found, now)
     if isinstance(found, Certification):
         details = [certifications.standing(found, now).words]
-    page = _PAGES.get(entry.register, f"/trust/{entry.register}#{entry.item}").format(item=entry.item)
+    page = _PAGES.get(entry.register, "").format(item=entry.item)
     return ItemFact(
         title=title, words=f"{title} ({'; '.join(details)})" if details else title,
-        page="" if entry.register in _ELSEWHERE else page, recorded=entry.recorded_at.isoformat(), overdue=overdue,
+        page=page, recorded=entry.recorded_at.isoformat(), overdue=overdue,
     )  # fmt: skip
 
 

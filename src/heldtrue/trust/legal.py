@@ -96,7 +96,7 @@ def read(sources: Sources) -> tuple[LegalView, dict[str, LegalText]]:
     now = sources.clock.now()
     with sources.database.system() as tx:
         held = {item: _held(tx, item, now.date()) for item in NAMES}
-    views = [_text(item, *held[item]) for item in NAMES]
+    views = [text_view(item, *held[item]) for item in NAMES]
     shown_ = {item: _document(item, *found, now.date()) for item, found in held.items()}
     at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
     return LegalView(v=1, company=sources.company.name, at=at, data=views), shown_
@@ -108,18 +108,24 @@ def document(sources: Sources, item: str, choices: Choices | None = None) -> tup
     view = next((one for one in found.data if one.item == item), None)
     if view is None:
         raise NoSuchTextError
-    text, now = texts[item], sources.clock.now()
+    company = profile(sources.company) or {"name": sources.company.name}
+    found_annexes = annexes(sources, texts[item]) if item == "dpa" else None
+    return view, found_annexes, paper(view, texts[item], company, sources.clock.now(), found_annexes, choices)
+
+
+def paper(
+    view: TextView, text: LegalText, company: Mapping[str, str], now: datetime, found: Annexes | None = None,
+    choices: Choices | None = None,
+) -> Paper:  # fmt: skip
+    """Return a text as it is read: the processing agreement with its annexes, which only it has."""
     version = view.in_force or view.announced
     reference = f"version {version.version} · sha256 {version.sha256[:16]}…" if version else "draft"
-    company = profile(sources.company) or {"name": sources.company.name}
-    if item != "dpa":
-        return view, None, _plain(text, view, company, now, reference)
-    found_annexes = annexes(sources, text)
-    made = dpa.paper(
-        text, choices or Choices(uk=True, swiss=True), found_annexes, company, dated=now, reference=reference,
+    if found is None:
+        return _plain(text, view, company, now, reference)
+    return dpa.paper(
+        text, choices or Choices(uk=True, swiss=True), found, company, dated=now, reference=reference,
         draft=view.in_force is None,
     )  # fmt: skip
-    return view, found_annexes, made
 
 
 def annexes(sources: Sources, text: LegalText) -> Annexes:
@@ -142,20 +148,19 @@ def routes(sources: Sources, pages: Pages) -> list[Route]:
         )
 
     def one(asked: TextPath) -> Page:
-        def made() -> bytes:
-            view, _, paper = document(sources, asked.item)
-            at, body = f"{PATH}/{view.item}", article(paper)
-            return pages.render("legal_text.html", at=at, twin=f"{at}.json", text=view, paper=paper, body=body)
+        def make() -> bytes:
+            view, _, made = document(sources, asked.item)
+            return text_page(pages, view, made)
 
-        return shown(pages, PATH, made)
+        return shown(pages, PATH, make)
 
     def render(_op: SystemOperation, asked: RenderAgreement) -> Answer:
         choices = msgspec.convert(
             {name: getattr(asked, name) for name in Choices.__struct_fields__}, Choices
         )  # fmt: skip
-        _, _, paper = document(sources, asked.document, choices)
+        _, _, made = document(sources, asked.document, choices)
         form = FORMATS[asked.format]
-        return Answer(content=form.write(paper), content_type=form.content_type, detail={"document": asked.document})
+        return Answer(content=form.write(made), content_type=form.content_type, detail={"document": asked.document})
 
     rows = [
         page(PATH, overview, "Legal texts, each with the day from which it holds"),
@@ -173,10 +178,16 @@ def routes(sources: Sources, pages: Pages) -> list[Route]:
     return rows
 
 
+def text_page(pages: Pages, view: TextView, made: Paper) -> bytes:
+    """Return the page of one text."""
+    at = f"{PATH}/{view.item}"
+    return pages.render("legal_text.html", at=at, twin=f"{at}.json", text=view, paper=made, body=article(made))
+
+
 def _data(sources: Sources, item: str) -> Any:
     def made() -> DocumentView:
-        view, found, paper = document(sources, item)
-        return DocumentView(text=view, annexes=found, paper=data.render(paper))
+        view, found, written = document(sources, item)
+        return DocumentView(text=view, annexes=found, paper=data.render(written))
 
     return made
 
@@ -194,7 +205,8 @@ def _held(tx: SystemTx, item: str, today: date) -> tuple[Version | None, Version
     return legal.in_force(history, today), legal.announced(history, today)
 
 
-def _text(item: str, holds: Version | None, later: Version | None) -> TextView:
+def text_view(item: str, holds: Version | None, later: Version | None) -> TextView:
+    """Return what readers are told of a text: what *holds*, and what comes *later*."""
     state = "in force" if holds else "announced" if later else "draft"
     return TextView(
         item=item, title=NAMES[item], state="stale" if holds and holds.stale else state, in_force=_version(holds),

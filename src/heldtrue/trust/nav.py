@@ -18,6 +18,8 @@ class Item:
     path: str
     template: str
     """The file that makes it; the page is linked once it exists."""
+    beside: tuple[str, ...] = ()
+    """Paths of other pages that it stands for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,12 @@ SUB_PROCESSORS = Item("Sub-processors", "/trust/sub-processors", "sub_processors
 DOCUMENTS = Item("Documents", "/trust/documents", "documents.html")
 POLICIES = Item("Policies", "/trust/policies", "policies.html")
 LEGAL = Item("Legal", "/trust/legal", "legal.html")
+OPERATIONS = Item(
+    "Operations", "/trust/locations", "locations.html", ("/trust/retention", "/trust/contacts", "/trust/threats")
+)
 DISCLOSURE = Item("Disclosure", "/trust/disclosure", "disclosure.html")
 FRAMEWORKS = Item("Frameworks", "/trust/frameworks", "frameworks.html")
-QUESTIONS = Item("Questions", "/trust/questions", "questions.html")
+QUESTIONS = Item("Questions", "/trust/questions", "questions.html", ("/trust/questionnaire",))
 CHANGES = Item("Changes", "/trust/changes", "changes.html")
 STATUS = Item("Status", "/status", "status.html")
 
@@ -48,6 +53,7 @@ ITEMS = (
     DOCUMENTS,
     POLICIES,
     LEGAL,
+    OPERATIONS,
     DISCLOSURE,
     FRAMEWORKS,
     QUESTIONS,
@@ -61,6 +67,11 @@ def links(at: str, templates: Container[str]) -> list[Link]:
 
     The item is current for its own path and for all paths below it.
     """
-    below = [item for item in ITEMS if at == item.path or at.startswith(f"{item.path}/")]
+    below = [item for item in ITEMS if at == item.path or at in item.beside or at.startswith(f"{item.path}/")]
     here = max(below, key=lambda item: len(item.path), default=None)
     return [Link(item.label, item.path, item is here) for item in ITEMS if item.template in templates]
+
+
+def paths(templates: Container[str]) -> frozenset[str]:
+    """Return the paths that the navigation stands for, so that a page may lead there."""
+    return frozenset(path for item in ITEMS if item.template in templates for path in (item.path, *item.beside))

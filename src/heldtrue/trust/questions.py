@@ -120,7 +120,7 @@ def _part(verdict: Verdict) -> PartView:
 
 def routes(standing: Callable[[], Standing], facts: Facts, pages: Pages) -> list[Route]:
     """Return the page and its JSON."""
-    known = frozenset(link.path for link in pages.links(PATH))
+    known = pages.paths()
 
     def view() -> QuestionsView:
         return questions(standing(), facts(), known)

@@ -72,9 +72,9 @@ class Pages:
         shown = {"site": self.site, "links": nav.links(at, TEMPLATES), "at": at, "twin": twin, **values}
         return _ENV.get_template(template).render(shown).encode()
 
-    def links(self, at: str) -> list[nav.Link]:
-        """Return what the navigation of a page shows."""
-        return nav.links(at, TEMPLATES)
+    def paths(self) -> frozenset[str]:
+        """Return the paths to which a page may lead."""
+        return nav.paths(TEMPLATES)
 
     def notice(self, title: str, text: str, *, at: str = "") -> bytes:
         """Return a page that says one thing: what is missing, what is wrong, or what has been done."""

@@ -26,6 +26,11 @@ def page(path: str, action: Callable[..., Page], summary: str, *, takes: type[ms
     return _row(f"GET {path}", action, summary, takes=takes, produces="text/html")
 
 
+def own_page(path: str, action: Callable[..., Page], summary: str, *, takes: type[msgspec.Struct]) -> Route:
+    """Return the row of a page behind a reader's own link: no cache keeps it, and it is not compressed."""
+    return _row(f"GET {path}", action, summary, takes=takes, produces="text/html", cache=CacheClass.PRIVATE)
+
+
 def twin(
     path: str,
     action: Callable[..., msgspec.Struct],
@@ -92,8 +97,9 @@ def _row(
     takes: type[msgspec.Struct] | None = None,
     gives: type[msgspec.Struct] | None = None,
     produces: str = "application/json",
+    cache: CacheClass = CacheClass.PAGE,
 ) -> Route:
     return Route(
-        at=at, action=action, summary=summary, takes=takes, gives=gives, realm=Realm.PUBLIC, cache=CacheClass.PAGE,
+        at=at, action=action, summary=summary, takes=takes, gives=gives, realm=Realm.PUBLIC, cache=cache,
         produces=produces, tags=("trust",),
     )  # fmt: skip

@@ -17,7 +17,7 @@ from heldtrue.http.exchange import Page
 from heldtrue.http.route import CacheClass, Realm, Route
 from heldtrue.trust.company import CompanyServices
 from heldtrue.trust.render import Pages
-from heldtrue.trust.serving import acted, form, page, shown, twin
+from heldtrue.trust.serving import acted, form, own_page, page, shown, twin
 
 PATH = "/trust/sub-processors"
 _Token = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{72}$")]
@@ -165,7 +165,7 @@ def routes(services: CompanyServices, pages: Pages) -> list[Route]:
             services, ".feed.json", feeds.json_feed, "application/feed+json; charset=utf-8", "Its notices as JSON Feed"
         ),
         form(f"{PATH}/subscribe", subscribe, "Ask to be told of notices by mail", Subscribe, audits="subscriber.asked"),
-        page(link, subscription, "A subscription, by its link", takes=TheSubscription),
+        own_page(link, subscription, "A subscription, by its link", takes=TheSubscription),
         form(link, change, "Confirm or end a subscription", ChangeSubscription, audits="subscriber.changed"),
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
 from outside import VALUE, Names, Outside
@@ -117,6 +118,13 @@ def test_a_header_that_would_change_the_message_is_refused(
 ) -> None:
     before = len(receiver.received)
     assert outside.refused(headers=headers) == "bad-header"
+    assert len(receiver.received) == before
+
+
+def test_a_host_of_a_vendor_without_an_opt_in_is_not_called(outside: Outside, receiver: Receiver) -> None:
+    before = len(receiver.received)
+    withheld = replace(outside, rules=(GrantRule(outside.host, {}, "summaries"),))
+    assert withheld.refused() == "vendor-not-permitted"
     assert len(receiver.received) == before
 
 

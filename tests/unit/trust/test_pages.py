@@ -210,4 +210,4 @@ def test_what_differs_from_the_published_log_stands_on_the_page() -> None:
     document = build(CATALOGUE, standing, PUBLISHER, paused=False)
     assert document.problems == ["Entry 7 of the log was changed in the database."]
     assert b"Entry 7 of the log was changed in the database." in pages.trust_page(PAGES, document)
-    assert b"differ from what was published" not in pages.trust_page(PAGES, a_document())
+    assert b"differs from the published log" not in pages.trust_page(PAGES, a_document())

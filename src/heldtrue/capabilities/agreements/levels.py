@@ -108,24 +108,24 @@ def blocks(levels: Levels) -> list[Block]:
     """Return the service levels as part of a document."""
     said = sentences(levels)
     return [
-        Heading("Targets", 2),
+        Heading("Targets"),
         Text("Availability is the share of the minutes of a calendar month, in UTC, that are not downtime."),
         Table([Column("Plan", 2), Column("Target", 2), Column("Credits", 3)],
               [[plan.name, _target(plan), "none" if plan.best_effort else "as below"] for plan in levels.plans]),
-        Heading("Downtime", 2), Text(said["downtime"]),
-        Heading("Credits", 2),
+        Heading("Downtime"), Text(said["downtime"]),
+        Heading("Credits"),
         Table([Column("Availability in the month", 3), Column("Credit, of the month's fee", 2)],
               [[_band(levels, at), f"{band.percent}%"] for at, band in enumerate(levels.credits)]),
         Text(f"All credits of a month together are at most {levels.cap_percent}% of its fee. Plans that are best "
              "effort have no credits. Credits are set against the next invoice."),
-        Heading("What does not count", 2),
+        Heading("What does not count"),
         Bullets([
             f"maintenance that was announced at least {levels.notice_hours} hours before it begins;",
             "what the customer's own systems, credentials or settings cause;",
             "a suspension that the agreement allows;",
             "events outside reasonable control.",
         ]),
-        Heading("Claims", 2), Text(said["claims"]),
+        Heading("Claims"), Text(said["claims"]),
     ]  # fmt: skip
 
 

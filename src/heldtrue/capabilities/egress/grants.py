@@ -43,6 +43,8 @@ class GrantRule(msgspec.Struct, frozen=True):
     host: str
     headers: Mapping[str, str] = {}
     """Values may hold `{{credential:NAME}}`."""
+    withheld: str = ""
+    """The optional sub-processor whose host it is, where the organisation has not opted in: the call is refused."""
 
 
 class GrantCredential(msgspec.Struct, frozen=True):

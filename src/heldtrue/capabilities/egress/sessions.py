@@ -14,7 +14,8 @@ import msgspec
 
 from heldtrue.capabilities.egress import actions, store
 from heldtrue.capabilities.egress.grants import Call, Calls, Grant, GrantCredential, GrantRule
-from heldtrue.capabilities.egress.model import CallView, EgressSessionView
+from heldtrue.capabilities.egress.model import CallView, EgressSessionView, Rule
+from heldtrue.capabilities.registers import vendors
 from heldtrue.crypto.keyring import KeyDestroyedError
 from heldtrue.crypto.sealing import DataKey, key_id_of
 from heldtrue.kernel.ids import CredentialId, EgressSessionId, PayloadId, RunId, TransformId
@@ -79,9 +80,15 @@ def open_session(op: Operation, step: Step) -> Opened | None:
     op.record(AuditEvent(event=OPENED, subject=str(session), detail=detail))
     return Opened(
         session,
-        tuple(GrantRule(rule.host, rule.headers) for rule in rules.rules),
+        tuple(judged(op, rule) for rule in rules.rules),
         _opened(op, rules.credentials),
     )
+
+
+def judged(op: Operation, rule: Rule) -> GrantRule:
+    """Return what the broker is told of *rule*: nothing leaves for an optional vendor before there was an opt-in."""
+    withheld = vendors.withheld(op, rule.host.partition(":")[0])
+    return GrantRule(rule.host, {} if withheld else rule.headers, withheld or "")
 
 
 def _opened(op: Operation, named: Mapping[str, str]) -> dict[str, tuple[Secret[str], tuple[str, ...]]]:

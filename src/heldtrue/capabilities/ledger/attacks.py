@@ -107,7 +107,7 @@ def forked_tree(arena: Arena) -> Finding:
             (OLDER,),
         )
     faults: list[str] = []
-    server = _Published(arena)
+    server = Published(arena)
     try:
         _, size, root = roots.head(server.get("/log/checkpoint").decode())
     except VerifyError as error:
@@ -135,7 +135,7 @@ def forked_tree(arena: Arena) -> Finding:
     )
 
 
-def _rehash(arena: Arena, server: _Published, log: TiledLog, size: int, faults: list[str]) -> int:
+def _rehash(arena: Arena, server: Published, log: TiledLog, size: int, faults: list[str]) -> int:
     """Compare entries with the hashes of level 0, the newest bundle always among them; return how many."""
     bundles = (size + WIDTH - 1) // WIDTH
     chosen = set(range(bundles))
@@ -155,7 +155,7 @@ def _rehash(arena: Arena, server: _Published, log: TiledLog, size: int, faults: 
     return entries
 
 
-class _Published:
+class Published:
     """The log as it is served, for the separate verifier's reader of tiles."""
 
     def __init__(self, arena: Arena) -> None:

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from heldtrue.capabilities.ledger.checkpoint import SignedCheckpoint
+from heldtrue.capabilities.ledger.checkpoint import Checkpoint, SignedCheckpoint
 from heldtrue.capabilities.ledger.note import COSIGNATURE, MalformedNoteError, Note, NoteRefusedError, VerifierKey
 from heldtrue.kernel.errors import SettingsError
 
 PROOF_LIMIT = 63
+POLICY = timedelta(minutes=10)
+"""A checkpoint older than this is promised to be cosigned by enough witnesses; readers refuse what is older too."""
 SKEW = timedelta(minutes=5)
 """How far a witness's clock may be from ours; verifiers allow as much."""
 _SIZE = re.compile(rb"(0|[1-9][0-9]{0,18})\n?")
@@ -82,6 +84,21 @@ _REFUSALS = {
     422: "it refuses the consistency proof: what it saw of this log is not the beginning of what is published",
     429: "it asks us to come less often",
 }
+
+
+def enough(watched: int) -> int:
+    """Return how many witnesses must have cosigned: more than half, so that two histories cannot both have them."""
+    return watched // 2 + 1
+
+
+def covers(key: VerifierKey, note: Note, origin: str, size: int) -> bool:
+    """Return whether *note* is a checkpoint of the log over *size* entries or more, cosigned by the one of *key*."""
+    try:
+        note.verified([key])
+        found = Checkpoint.parse(note.text)
+    except (MalformedNoteError, NoteRefusedError):
+        return False
+    return found.origin == origin and found.size >= size
 
 
 def request(old: int, proof: Sequence[bytes], signed: SignedCheckpoint) -> bytes:

@@ -30,7 +30,7 @@ a{color:inherit}h1,h2,h3,h4{line-height:1.25}h2{margin-top:2.5rem}.scroll{overfl
 table{border-collapse:collapse;width:100%;margin:1rem 0}
 th,td{text-align:left;vertical-align:top;padding:.45rem .6rem;border-bottom:1px solid #8886}th{border-bottom-width:2px}
 caption{text-align:left;font-weight:600;padding:.4rem 0}
-aside{border-left:4px solid #888;padding:.1rem 1rem;margin:1rem 0}
+.paper-note{border-left:4px solid #888;padding:.1rem 1rem;margin:1rem 0}
 .clause{display:grid;grid-template-columns:3.5rem 1fr}.clause p{margin:.4rem 0}
 @media print{body{max-width:none;margin:0}
 thead{display:table-header-group}tr{break-inside:avoid}.break{break-before:page}}
@@ -68,7 +68,7 @@ def _intro(paper: Paper) -> str:
 
 
 class _Anchors:
-    """Gives each heading a fragment of its own, the same every time."""
+    """Gives each heading a fragment and each table a name of its own, the same every time."""
 
     def __init__(self) -> None:
         self._seen: dict[str, int] = {}
@@ -77,6 +77,12 @@ class _Anchors:
         name = re.sub(r"[^a-z0-9]+", "-", heading.title.lower()).strip("-") or "section"
         self._seen[name] = self._seen.get(name, 0) + 1
         return name if self._seen[name] == 1 else f"{name}-{self._seen[name]}"
+
+    def label(self, text: str) -> str:
+        """Return what a region goes by: *text*, numbered from the second one of that name."""
+        name = f"label {text}"
+        self._seen[name] = self._seen.get(name, 0) + 1
+        return text if self._seen[name] == 1 else f"{text} {self._seen[name]}"
 
 
 def _contents(paper: Paper) -> str:
@@ -106,20 +112,21 @@ def _block(block: Block, anchors: _Anchors) -> str:  # noqa: PLR0911 - one answe
             kind = "ol" if block.ordered else "ul"
             return f"<{kind}>\n" + "".join(f"<li>{_words(item)}</li>\n" for item in block.items) + f"</{kind}>\n"
         case Table():
-            return _table(block)
+            return _table(block, anchors)
         case Note():
             tone = f" paper-{block.tone}" if block.tone else ""
-            return f'<aside class="paper-note{tone}"><p>{_words(block.words)}</p></aside>\n'
+            return f'<div class="paper-note{tone}" role="note"><p>{_words(block.words)}</p></div>\n'
         case PageBreak():
             return '<div class="paper-break break"></div>\n'
 
 
-def _table(table: Table) -> str:
+def _table(table: Table, anchors: _Anchors) -> str:
     titles = "".join(f'<th scope="col">{_text(column.title)}</th>' for column in table.columns)
     head = f"<thead><tr>{titles}</tr></thead>\n" if table.headed else ""
     rows = "".join(_row(row, named=not table.headed) for row in table.rows)
     caption = f"<caption>{_text(table.caption)}</caption>\n" if table.caption else ""
-    label = _text(table.caption or ", ".join(column.title for column in table.columns if column.title) or "Facts")
+    named = table.caption or ", ".join(column.title for column in table.columns if column.title) or "Facts"
+    label = _text(anchors.label(named))
     return (
         f'<div class="paper-table scroll" role="region" aria-label="{label}" tabindex="0">\n<table>\n{caption}'
         f"{head}<tbody>\n{rows}</tbody>\n</table>\n</div>\n"

@@ -92,6 +92,21 @@ def permit(op: Operation, vendor: str, host: str) -> None:
     op.record(AuditEvent(event="vendor.called", subject=vendor, detail={"optional": found.terms.optional}))
 
 
+def withheld(op: Operation, host: str) -> str | None:
+    """Return the optional vendor at *host* that may have nothing of the caller's environment; None where data may go.
+
+    For hosts that customers name themselves, where no listed vendor's are none of ours to refuse. Where data may go to
+    an optional vendor, that is recorded, as `permit` does.
+    """
+    for entry in actions.current(op.tx, SUB_PROCESSORS):
+        if entry.document.terms.optional and any(covers(known, host) for known in entry.document.hosts):
+            try:
+                permit(op, entry.item, host)
+            except VendorNotPermittedError:
+                return entry.item
+    return None
+
+
 def choose(op: Operation, asked: ChooseVendor) -> Answer:
     """Opt in to an optional vendor, or out again; from then on the gate keeps to it."""
     found = _standing(op.tx, asked.vendor)

@@ -14,6 +14,7 @@ from heldtrue.capabilities.evidence.attacks import ATTACKS as EVIDENCE
 from heldtrue.capabilities.intake.attacks import ATTACKS as INTAKE
 from heldtrue.capabilities.keystore.attacks import ATTACKS as KEYSTORE
 from heldtrue.capabilities.ledger.attacks import ATTACKS as LEDGER
+from heldtrue.capabilities.ledger.witness_attacks import ATTACKS as WITNESSES
 from heldtrue.capabilities.mail.attacks import ATTACKS as MAIL
 from heldtrue.capabilities.promises.attacks import ATTACKS as PROMISES
 from heldtrue.capabilities.questionnaires.attacks import ATTACKS as QUESTIONNAIRES
@@ -43,6 +44,7 @@ ATTACKS = MappingProxyType(
             EDGE,
             TENANTS,
             LEDGER,
+            WITNESSES,
             REGISTERS,
             THREATS,
             QUESTIONNAIRES,

@@ -184,6 +184,11 @@ _ALL = (
         before=_changing(("heldtrue.capabilities.registers.assurance:overdue", changes.finds_nothing)),
     ),
     Broken(
+        name="cosignatures-unread",
+        what="Whatever a witness is said to have cosigned counts.",
+        before=_changing(("heldtrue.capabilities.ledger.witness:covers", changes.says_yes)),
+    ),
+    Broken(
         name="threats-unread",
         what="Nobody compares threats with claims.",
         before=_changing(("heldtrue.capabilities.registers.threats:faults", changes.finds_nothing)),

@@ -34,11 +34,16 @@ def ours() -> dict[str, bytes]:
     return scenes.render()
 
 
+TEXTS = ("/trust/legal", "/trust/questionnaire", "/trust/threats", "/trust/disclosure", "/docs", "/problems")
+"""Contracts, answers, threats and instructions: no sentences of a security page, each with its own proof or none."""
+
+
 def test_our_own_pages_keep_every_rule(ours: dict[str, bytes]) -> None:
     context = Context(today=scenes.NOW.date())
     found = [
         (path, one.line, one.rule, one.text)
         for path, page in ours.items()
+        if not path.startswith(TEXTS)
         for one in report.lint(hypertext.read(page.decode(), path), context)
     ]
     assert found == []

@@ -144,6 +144,11 @@ def judge(grant: Grant, question: Question, progress: Progress) -> tuple[Target,
             "host-not-allowed",
             f"this transform may not call {target.host}: allow it with PUT /v1/transforms/{{id}}/egress",
         )
+    if rule.withheld:
+        raise RefusedCallError(
+            "vendor-not-permitted",
+            f"{target.host} belongs to the optional sub-processor {rule.withheld}: opt in with PUT /v1/vendors",
+        )
     return target, rule
 
 
