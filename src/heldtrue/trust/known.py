@@ -59,6 +59,7 @@ def facts(sources: Sources) -> tuple[Facts, TrustDocument]:
         held = {name: _register(tx, sources.kinds, name, now) for name, kind in sources.kinds.items() if kind.public}
         texts = {item: legal.in_force(registers.history(tx, legal.LEGAL, item), now.date()) for item in legal.NAMES}
     held["legal"] = {item: fact for item, fact in held.get("legal", {}).items() if texts.get(item)}
+    held["pages"] = {"frameworks": _framework_page(now)}
     sla = texts["sla"]
     spoken = {} if sla is None or sla.document.levels is None else levels.sentences(sla.document.levels)
     claims = {
@@ -74,6 +75,12 @@ def facts(sources: Sources) -> tuple[Facts, TrustDocument]:
     return Facts(
         at=standing.at, claims=claims, registers=held, company=profile(sources.company), schedule=spoken
     ), document
+
+
+def _framework_page(now: datetime) -> ItemFact:
+    """Return the page that every instance has, made anew for each reader."""
+    title = "Claims by framework"
+    return ItemFact(title=title, words=title, page="/trust/frameworks", recorded=now.isoformat())
 
 
 def profile(company: Company) -> dict[str, str]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from heldtrue.app.registers import KINDS
 from heldtrue.capabilities.questionnaires import catalogue, paper
 from heldtrue.capabilities.questionnaires.answers import (
     Basis,
@@ -139,3 +140,8 @@ def test_an_unsound_questionnaire_stops_the_start(what: str, old: str, new: str)
 def test_fifteen_sections_are_refused() -> None:
     with pytest.raises(catalogue.QuestionnaireError):
         catalogue.load(catalogue._texts()[:-1])
+
+
+def test_every_register_that_a_question_names_is_kept_somewhere() -> None:
+    kept = {*(name for name, kind in KINDS.items() if kind.public), "pages"}
+    assert {name.partition("/")[0] for question in QUESTIONS for name in question.registers} <= kept
