@@ -18,6 +18,7 @@ from house import ISSUER, House, build_house
 from heldtrue.app.listener import bind_unix
 from heldtrue.app.web import Site, SiteServer
 from heldtrue.capabilities.edge.allowances import Allowance, LimitPolicies
+from heldtrue.capabilities.edge.decision import Decider
 from heldtrue.capabilities.edge.doors.asgi import CALLER, EdgeMiddleware
 from heldtrue.capabilities.edge.doors.desk import Desk, Judge
 from heldtrue.capabilities.edge.doors.forward import ForwardAuth
@@ -235,14 +236,9 @@ class Stage:
         self._lessor = PgLessor(database.dsns.system)
         self._lessor.lease([])
         self.limiter = Limiter(POLICY.limits, self._lessor)
-        self.gatekeeper = Gatekeeper(
-            database.dsns.edge,
-            clock,
-            ISSUER,
-            policy=POLICY,
-            limiter=self.limiter,
-            boot=lambda: boottime() + self.offset,
-        )
+        self.gatekeeper = Gatekeeper(database.dsns.edge, clock, ISSUER, policy=POLICY, limiter=self.limiter)
+        later = lambda: boottime() + self.offset  # noqa: E731 - the feed's own clock stays: nothing it hears is new
+        self.gatekeeper.decider = Decider(self.gatekeeper.snapshot, clock, POLICY, limiter=self.limiter, boot=later)
         self.gatekeeper.feed.start()
         self.journal = Journal(
             database, self.house.ports.platform, self.house.ports.key_cache, clock, secrets.token_bytes
@@ -260,7 +256,7 @@ class Stage:
             gatekeeper = Gatekeeper(
                 self.house.database.dsns.edge, self.house.clock, ISSUER, policy=POLICY, limiter=limiter
             )
-            gatekeeper.decider = type(gatekeeper.decider)(
+            gatekeeper.decider = Decider(
                 self.gatekeeper.snapshot, self.house.clock, POLICY, limiter=limiter, boot=boottime
             )
         return EdgeRuntime(
