@@ -371,9 +371,9 @@ def test_an_optional_vendor_gets_nothing_without_an_opt_in(desk: Desk) -> None:
 
 
 def test_customers_code_calls_an_optional_vendor_only_where_somebody_opted_in(desk: Desk) -> None:
-    optional = vendor(name="Optional Cloud", terms={"optional": True})
-    began = desk.put("sub-processors", "optional", optional).json()["recorded_at"]
-    ours, host = desk.organisation("Ours"), "eu.cloud.example"
+    optional = vendor(name="Optional Cloud", hosts=["eu.optional.example"], terms={"optional": True})
+    began = desk.put("sub-processors", "cloud-of-choice", optional).json()["recorded_at"]
+    ours, host = desk.organisation("Ours"), "eu.optional.example"
     rule = Rule(host=f"{host}:8443", headers={"Authorization": "Bearer {{credential:books}}"})
 
     def granted(asked: Rule = rule) -> GrantRule:
@@ -381,15 +381,17 @@ def test_customers_code_calls_an_optional_vendor_only_where_somebody_opted_in(de
         with tenant_operation(ports, actor_of(ports, ours), RequestId.new(NOON, ports.entropy)) as op:
             return sessions.judged(op, asked)
 
-    assert granted() == GrantRule(rule.host, {}, "optional")
+    assert granted() == GrantRule(rule.host, {}, "cloud-of-choice")
     assert granted(Rule(host="api.example.com")) == GrantRule("api.example.com"), "customers' own hosts are theirs"
     assert granted(Rule(host="first.example")) == GrantRule("first.example"), "nobody opts in to what all have"
     desk.house.clock.at = datetime.fromisoformat(began) + 30 * DAY
-    assert desk.put("sub-processors", "optional", {**optional, "state": "active"}).status == 200
-    assert granted().withheld == "optional"
-    assert send(ours, "PUT", "/v1/vendors", {"vendor": "optional", "permitted": True}).status == 200
+    assert desk.put("sub-processors", "cloud-of-choice", {**optional, "state": "active"}).status == 200
+    assert granted().withheld == "cloud-of-choice"
+    assert send(ours, "PUT", "/v1/vendors", {"vendor": "cloud-of-choice", "permitted": True}).status == 200
     assert granted() == GrantRule(rule.host, rule.headers)
-    assert [one["subject"] for one in desk.house.entries(ours) if one["event"] == "vendor.called"] == ["optional"]
+    assert [one["subject"] for one in desk.house.entries(ours) if one["event"] == "vendor.called"] == [
+        "cloud-of-choice"
+    ]
 
 
 def test_what_went_to_a_vendor_is_in_the_ledger(desk: Desk) -> None:
@@ -409,7 +411,8 @@ def test_a_called_host_must_be_in_a_list(desk: Desk) -> None:
 
     def named() -> list[str]:
         with desk.services.office() as office:
-            return [fault.split()[0] for fault in calls.unlisted(office.tx, office.now)]
+            found = [fault.split()[0] for fault in calls.unlisted(office.tx, office.now)]
+            return [host for host in found if host != "silent.example"]  # of the test below
 
     assert named() == ["store.own.example", "strange.example"]
     own = {"name": "Own", "country": "DE", "purpose": "x", "operated_by": "us", "hosts": ["*.own.example"]}

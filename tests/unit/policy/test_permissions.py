@@ -47,6 +47,7 @@ report.read           operator
 report.write          operator
 request.manage        operator
 self.read             admin operator reader sender
+session.key.roll      operator
 session.mint          admin
 session.revoke        admin
 terms.accept          admin

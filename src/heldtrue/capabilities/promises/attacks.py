@@ -107,7 +107,7 @@ def unkept(arena: Arena) -> Finding:
         arena.until("a delivery on its way", lambda: receiver.held.is_set() or None)
         stage.kill_worker()
         receiver.released.set()
-        ledger = _settled(arena, key)
+        ledger = _settled(arena, key, receiver)
         arrived = set(receiver.taken)
     faults: list[str] = []
     if missing := set(sent) - arrived:
@@ -135,13 +135,14 @@ def _organisation(arena: Arena) -> Secret[str]:
     return Secret(arena.caller.call("POST", path, operator, asked).expect(201).json()["secret"])
 
 
-def _settled(arena: Arena, key: Secret[str]) -> list[dict[str, Any]]:
-    """Return the ledger's months once nothing is pending, or as they are when the time is over."""
+def _settled(arena: Arena, key: Secret[str], receiver: FailingReceiver) -> list[dict[str, Any]]:
+    """Return the ledger's months once nothing is pending, more is counted than arrived, or the time is over."""
     deadline = time.monotonic() + SETTLED
     while True:
         months = arena.caller.call("GET", "/v1/deliveries/ledger", key).expect(200).json()["data"]
-        made = sum(month["promised"] for month in months)
-        if time.monotonic() > deadline or (made == PAYLOADS and not any(month["pending"] for month in months)):
+        made, delivered = (sum(month[name] for month in months) for name in ("promised", "delivered"))
+        done = made == PAYLOADS and not any(month["pending"] for month in months)
+        if done or delivered > len(receiver.taken) or time.monotonic() > deadline:
             return months
         time.sleep(0.5)
 
