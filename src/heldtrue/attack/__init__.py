@@ -104,7 +104,7 @@ class Attack:
     needs: tuple[str, ...] = ()
     """Modules beside the attack's own whose source decides what it can see."""
     parts: tuple[str, ...] = ()
-    """What a scratch instance must have for it beside web and worker: `runner`, `mail`, `receivers`."""
+    """What a scratch instance must have for it beside web and worker: `runner`, `mail`, `receivers`, low `limits`."""
     limit: timedelta = timedelta(seconds=60)
     """How long it may take; over that the run counts as an error."""
     declares: str = ""

@@ -174,6 +174,7 @@ ATTACKS = (
         ),
         run=flood,
         breaks="limits-off",
+        parts=("limits",),
         limit=timedelta(seconds=120),
     ),
     *ROLES,
