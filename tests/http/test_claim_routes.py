@@ -16,6 +16,9 @@ from heldtrue.policy.permissions import GRANTS, Permission, Role
 
 PAPER = {"claim": ATTESTED, "title": "Certificates", "owner": "the lead", "sha256": "a" * 64}
 
+MOMENTS = re.compile(rb"[0-9-]{10}T[0-9:.]+Z|[0-9]{2}:[0-9]{2}:[0-9]{2}|[0-9]+ (?:s|min) ago|just now")
+"""What a page says of the time at which it was made."""
+
 
 @pytest.fixture(scope="module")
 def whole(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Generator[Whole]:
@@ -111,12 +114,15 @@ def test_public_text_is_compressed_for_whom_accepts_it_and_caches_keep_both_form
         plain, small = stranger.get(path), stranger.get(path, accept_encoding="br, gzip")
         assert {got.headers["vary"] for got in (plain, small)} == {"accept-encoding"}
         assert ("content-encoding" in plain.headers, small.headers["content-encoding"]) == (False, "gzip")
-        assert gzip.decompress(small.body)[:30] == plain.body[:30]  # of another moment, perhaps
         assert int(small.headers["content-length"]) == len(small.body) < len(plain.body) / 2
-    head = stranger.call("HEAD", "/assets/heldtrue.css", headers={"accept-encoding": "gzip"})
-    small, plain = (stranger.get("/assets/heldtrue.css", **how) for how in ({"accept_encoding": "gzip"}, {}))
-    assert gzip.decompress(small.body) == plain.body
-    assert (head.body, head.headers["content-length"]) == (b"", small.headers["content-length"])
+        head = stranger.call("HEAD", path, headers={"accept-encoding": "gzip"})
+        assert (head.body, head.headers["content-encoding"]) == (b"", "gzip")
+        whole_text = gzip.decompress(small.body)
+        if path.startswith("/trust"):  # made anew for each reader: only its moments differ
+            assert MOMENTS.sub(b"", whole_text) == MOMENTS.sub(b"", plain.body)
+        else:
+            assert whole_text == plain.body
+            assert head.headers["content-length"] == small.headers["content-length"]
 
 
 def test_what_could_mix_a_secret_with_what_was_sent_is_not_compressed(whole: Whole) -> None:

@@ -123,3 +123,13 @@ def test_a_confirmed_answer_is_remembered_and_the_customers_file_comes_back_fill
 def test_what_is_no_questionnaire_is_refused(whole: Whole, content: str, status: int) -> None:
     got = whole.house.operator.post("/v1/questionnaires", {"name": "x.csv", "content": content})
     assert got.status == status, got.body
+
+
+# ---------------------------------------------------------------- our own questionnaire
+
+
+def test_an_answer_may_rest_on_a_page_that_every_instance_has(whole: Whole) -> None:
+    told = whole.house.caller().get("/trust/questionnaire.json").json()["data"]
+    [found] = [one for section in told for one in section["answers"] if one["id"] == "CRT-04"]
+    assert (found["answer"], found["state"]) == ("yes", "recorded")
+    assert found["evidence"][0]["page"].endswith("/trust/frameworks")

@@ -140,6 +140,20 @@ def test_a_first_start_says_that_nothing_was_attacked_yet() -> None:
     assert "Not attacked yet." in page
 
 
+def test_as_many_overdue_claims_are_listed_as_are_counted_those_never_attacked_among_them() -> None:
+    board = Board(CATALOGUE)
+    for at, (name, attack) in enumerate(ATTACKS.items()):
+        if at % 2:
+            board.fold(a_run(NOON - 60 * DAY, Outcome.HELD, source=attack.source_sha256, attack=name))
+    document = a_document(board)
+    stale = [claim for claim in document.troubled if claim.state == "stale"]
+    never = sum(claim.since is None for claim in stale)
+    assert 0 < never < len(stale), "some of each"
+    page = pages.trust_page(PAGES, document).decode()
+    listed = page.partition('<details class="notice stale"')[2].partition("</details>")[0]
+    assert (listed.count("<li>"), listed.count("not attacked yet")) == (len(stale), never)
+
+
 def test_without_a_checkpoint_or_while_paused_the_page_says_so() -> None:
     page = pages.trust_page(PAGES, a_document(Board(CATALOGUE), None, paused=True)).decode()
     assert "The log has no signed checkpoint yet." in page

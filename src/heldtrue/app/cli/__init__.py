@@ -76,7 +76,14 @@ def commands(names: Iterable[str]) -> typer.Typer:
     """Return the command line with the commands and groups of *names*."""
     from heldtrue.app.cli.session import command
 
-    cli = frame()
+    cli = typer.Typer(
+        name="heldtrue",
+        help="The security backbone of a company that sells an API, and the page that proves it.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+    )
     cli.callback()(lambda: None)  # with a single command, its name is still to be given
     for name in names:
         module = importlib.import_module(f"heldtrue.app.cli.{COMMANDS.get(name) or GROUPS[name]}")
@@ -87,18 +94,6 @@ def commands(names: Iterable[str]) -> typer.Typer:
         else:
             command(cli, name)(getattr(module, name.replace("-", "_")))
     return cli
-
-
-def frame() -> typer.Typer:
-    """Return the command line without its commands."""
-    return typer.Typer(
-        name="heldtrue",
-        help="The security backbone of a company that sells an API, and the page that proves it.",
-        no_args_is_help=True,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        rich_markup_mode="rich",
-    )
 
 
 def run(cli: typer.Typer, arguments: list[str] | None = None) -> int:
