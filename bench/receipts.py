@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.report import Row, rate, row, write
 from heldtrue.capabilities.deliveries.addresses import AllowList
+from heldtrue.capabilities.deliveries.endpoint_model import RegisterEndpoint
 from heldtrue.capabilities.deliveries.endpoints import register_endpoint
 from heldtrue.capabilities.deliveries.message import Urls
-from heldtrue.capabilities.deliveries.model import RegisterEndpoint
 from heldtrue.capabilities.deliveries.worker import Worker, WorkerServices
 from heldtrue.capabilities.intake.actions import accept
 from heldtrue.capabilities.intake.model import Limits, Meta, Origin, Taken

@@ -112,7 +112,7 @@ class Stage:
 @pytest.fixture(scope="module")
 def opened_stage(tmp_path_factory: pytest.TempPathFactory) -> Generator[Stage]:
     api = ThreadingHTTPServer(("127.0.0.1", 0), Api)
-    serving = threading.Thread(target=api.serve_forever)
+    serving = threading.Thread(target=api.serve_forever, args=(0.01,))
     serving.start()
     opened = None
     try:

@@ -80,7 +80,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Generator[Stage]:
     write(root, "proxy", *key_and_cert("proxy", authority))
     write(root, "stranger", *key_and_cert("stranger", None))
     api = ThreadingHTTPServer(("127.0.0.1", 0), Api)
-    serving = threading.Thread(target=api.serve_forever)
+    serving = threading.Thread(target=api.serve_forever, args=(0.01,))
     serving.start()
     door, proxy = free_port(), free_port()
     (root / "data").mkdir(mode=0o700)

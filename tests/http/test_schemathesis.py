@@ -30,6 +30,8 @@ from heldtrue.http.route import Realm, Route
 EXAMPLES = int(os.environ.get("EXAMPLES", "2"))
 LONG = 20
 """From so many examples on, every method that an operation does not have is tried, too."""
+LOGGED = 8
+"""So many events are followed by one publication of the log: it costs more than what was asked meanwhile."""
 SEED = int(os.environ.get("SEED", "20261122"))
 AUTHENTICATION = ("ignored_auth", "object_level_authorization", "missing_required_header", "unsupported_method")
 
@@ -143,9 +145,10 @@ def fuzz(whole: Whole, directory: Path) -> Run:
     found = Run()
     schemathesis.hook(before_call)
     try:
-        for event in from_schema(schema).execute():
+        for number, event in enumerate(from_schema(schema).execute()):
             if isinstance(event, events.ScenarioFinished):
-                log.step()
+                if not number % LOGGED:
+                    log.step()
                 _note(found, event)
             elif isinstance(event, events.NonFatalError):
                 found.faults.append(f"{event.label}: {event.value}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from bench.__main__ import NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "src").rglob("*.py")) + sorted((ROOT / "verify" / "heldtrue_verify").rglob("*.py"))
@@ -159,3 +161,11 @@ def test_every_link_between_the_documents_leads_somewhere() -> None:
             if here and not ((ROOT / name).parent / target).exists():
                 broken.append(f"{name} → {target}")
     assert not broken
+
+
+def test_every_benchmark_is_on_the_list_and_finds_what_it_measures() -> None:
+    """They run by hand, so nothing else would notice that a name moved."""
+    parts = {"__init__", "__main__", "naive", "nginx", "plot", "report", "stored", "wrk"}
+    assert {path.stem for path in (ROOT / "bench").glob("*.py")} - parts == set(NAMES)
+    for name in NAMES:
+        assert callable(importlib.import_module(f"bench.{name}").main)

@@ -239,8 +239,12 @@ def test_a_server_that_outlived_its_supervisor_is_ended_first(home):
         assert len({p for p in launch.processes_in(server.cluster, "postgres") if _parent(p) == os.getpid()}) == 1
 
 
-def _parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+def _parent(pid: int) -> int | None:
+    """Return whose child *pid* is; None when it ended meanwhile."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return None
 
 
 def test_a_stale_pid_file_that_names_somebody_else_is_no_obstacle(home):

@@ -1,8 +1,8 @@
 """The search for a text in every place where bytes come to rest, in every form in which they may lie there.
 
-First another text is planted in clear in each place, in each form, and must be found in each: a search that cannot find
-is no search. The texts are held in memory only. PostgreSQL compresses what it stores, so rows are read as values, the
-write-ahead log is read decoded beside raw, and compressed files are decompressed.
+Another text is planted in clear in each place, in each form, and must be found in each by the same reading: a search
+that cannot find is no search. The texts are held in memory only. PostgreSQL compresses what it stores, so rows are read
+as values, the write-ahead log is read decoded beside raw, and compressed files are decompressed.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from heldtrue.attack.arena import Arena, Sinks
 
 CHUNK = 1 << 23
 _SLOT, _PUBLICATION, _SCHEMA = "heldtrue_canary", "heldtrue_canary", "heldtrue_canary"
+_PLANTED = "planted"
 _GZIP = b"\x1f\x8b"
 
 
@@ -90,22 +91,22 @@ class Searcher:
 
 
 def search_everywhere(arena: Arena, secret: Mapping[str, Canary]) -> Finding:
-    """Plant, find what was planted, then look for *secret*; broken when any of it lies anywhere."""
+    """Plant, and look for what was planted and for *secret*; broken when any of it lies anywhere."""
     sinks = arena.needs_sinks()
     planted = Canary(b"Planted" + base64.b32encode(arena.entropy(20)))
+    searcher = Searcher({_PLANTED: planted, **secret})
     with _planting(sinks, planted) as places:
-        found = {name: Searcher({"planted": planted}).feed(read()) for name, read in places.items()}
-        for name, seen in found.items():
-            missing = {("planted", form) for form in planted.forms()} - seen
-            if missing:
-                forms = ", ".join(sorted(form for _, form in missing))
-                raise AttackHinderedError(f"what was planted in clear in {name} was not found {forms}")
-        searcher = Searcher(secret)
-        faults = [
-            f"In {name}, {what} lies {form}."
-            for name, read in places.items()
-            for what, form in sorted(searcher.feed(read()))
-        ]
+        found = {name: searcher.feed(read()) for name, read in places.items()}
+    for name, seen in found.items():
+        if missing := {(_PLANTED, form) for form in planted.forms()} - seen:
+            forms = ", ".join(sorted(form for _, form in missing))
+            raise AttackHinderedError(f"what was planted in clear in {name} was not found {forms}")
+    faults = [
+        f"In {name}, {what} lies {form}."
+        for name, seen in found.items()
+        for what, form in sorted(seen)
+        if what != _PLANTED
+    ]
     return judged(
         faults,
         f"Found in none of {len(places)} places, in which another text, planted in clear, was found in every form.",

@@ -151,7 +151,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Generator[tuple[str, Way]]
     context.load_cert_chain(home / "host.pem", home / "host.key")
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield f"localhost:{server.server_address[1]}", Way(AllowList.parse(["127.0.0.0/8"]), home / "ca.pem")
     server.shutdown()

@@ -68,6 +68,7 @@ def main() -> None:
     asked = sys.argv[1] if len(sys.argv) > 1 else ""
     gc.disable()  # thousands of modules come, and nothing goes
     cli = commands([asked] if asked in COMMANDS or asked in GROUPS else [*COMMANDS, *GROUPS])
+    gc.freeze()  # nor will it: no later collection needs to look
     gc.enable()
     sys.exit(run(cli))
 
