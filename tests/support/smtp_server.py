@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +43,8 @@ class MailServer:
     """Answered to RCPT instead of 250."""
     data: str = ""
     """Answered to the message instead of 250."""
+    before_answer: Callable[[], None] | None = None
+    """Called when a message was taken and its 250 is not said yet."""
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, _: Any) -> str:
         if self.rcpt:
@@ -59,6 +61,8 @@ class MailServer:
         self.taken.append(
             Taken(envelope.mail_from or "", list(envelope.rcpt_tos), content, version, bool(session.authenticated))
         )
+        if self.before_answer is not None:
+            self.before_answer()
         return "250 2.0.0 taken"
 
 

@@ -86,14 +86,16 @@ class Belongings:
 
 
 @contextmanager
-def open_whole(dsns: RoleDsns, directory: Path) -> Generator[Whole]:
-    """Open the product's table over a fresh database."""
+def open_whole(dsns: RoleDsns, directory: Path, **sections: Any) -> Generator[Whole]:
+    """Open the product's table over a fresh database; *sections*: of the settings."""
     clock = HandClock()
     data = DataDir(directory)
     for path in (data.log, data.objects, data.run):
         path.mkdir(parents=True, exist_ok=True)
     home = Home(
-        settings=Settings(destinations=Destinations(allow=("127.0.0.0/8",)), mail=Mail(domain="in.example.test")),
+        settings=Settings(
+            destinations=Destinations(allow=("127.0.0.0/8",)), mail=Mail(domain="in.example.test"), **sections
+        ),
         data=data,
         shown=directory,
         identity=Identity(1, "0" * 32, ORIGIN, "2026-11-20T12:00:00Z"),

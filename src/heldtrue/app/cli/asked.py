@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from heldtrue.app.cli.client import segment
+from heldtrue.app.cli.saved_mail import read_mail
 from heldtrue.app.cli.session import Session, command
 from heldtrue.kernel.errors import SettingsError
 
@@ -43,20 +45,32 @@ def enter(
     session: Session,
     *,
     kind: Annotated[str, typer.Option(help="document, procurement or legal.")],
-    mail: Annotated[str, typer.Option(help="Who asked.")],
-    name: Annotated[str, typer.Option(help="Who asked.")],
+    eml: Annotated[
+        Path | None, typer.Option("--eml", help="A mail that was saved: who asked, in which words, and when it came.")
+    ] = None,
+    mail: Annotated[str | None, typer.Option(help="Who asked.")] = None,
+    name: Annotated[str | None, typer.Option(help="Who asked.")] = None,
     company: Annotated[str, typer.Option(help="For whom.")] = "",
-    text: Annotated[str, typer.Option(help="In which words.")] = "",
+    text: Annotated[str | None, typer.Option(help="In which words.")] = None,
     document: Annotated[str | None, typer.Option(help="With `--kind document`: its name.")] = None,
     received: Annotated[
         str | None, typer.Option(help="When it came, as 2026-11-20T09:30:00+01:00; now when not given.")
     ] = None,
 ) -> None:
     """Enter a request that came by mail or was told; its clock starts when it came."""
+    saved = read_mail(eml) if eml is not None else None
+    came = _moment(received)
+    if saved is not None and came is None:
+        if saved.received is None:
+            raise SettingsError(f"{eml} does not say when our mail server took it", advice="Say so with --received.")
+        came = saved.received.isoformat()
     asked: dict[str, Any] = {
-        "kind": kind, "mail": mail, "name": name, "company": company, "text": text, "document": document,
-        "channel": "mail" if received else "console", "received_at": _moment(received),
+        "kind": kind, "mail": mail or (saved and saved.mail), "name": name or (saved and saved.name),
+        "company": company, "text": text if text is not None else saved.text if saved is not None else "",
+        "document": document, "channel": "mail" if came else "console", "received_at": came,
     }  # fmt: skip
+    if not asked["mail"] or not asked["name"]:
+        raise SettingsError("it is not said who asked", advice="Write --mail and --name, or --eml FILE.")
     session.out.record(session.operator().post("/v1/requests", asked))
 
 

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, cast
 
+import msgspec
 import orjson
 import typer
 
-from heldtrue.app import requests
+from heldtrue.app import instance, requests
 from heldtrue.app.cli.session import Session, command
 from heldtrue.app.maintenance import settings_of
 from heldtrue.app.publication import PAUSE, known
@@ -289,5 +290,14 @@ def _attacks(session: Session) -> list[str]:
 
 
 def _known(session: Session, config: Path | None = None) -> Known:
-    """Return what is promised and attacked: by this machine's settings, or as it ships."""
-    return known(settings_of(session.data, config) if session.data.places.exists() else Settings())
+    """Return what is promised and attacked: by this machine's settings, or as it ships.
+
+    With `--demo` mail is taken though no settings say so; the running instance wrote that down.
+    """
+    if not session.data.places.exists():
+        return known(Settings())
+    settings, listen = settings_of(session.data, config), instance.noted(session.data).get("mail")
+    if listen is not None and settings.mail.listen is None:
+        mail = msgspec.structs.replace(settings.mail, listen=listen, domain=settings.mail.domain or "demo.invalid")
+        settings = msgspec.structs.replace(settings, mail=mail)
+    return known(settings)

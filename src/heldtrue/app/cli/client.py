@@ -67,11 +67,14 @@ class Api:
                 return
 
     def post(self, path: str, body: object = None, *, idempotent: bool = True) -> Any:
-        """Post JSON and return the JSON answer; a lost connection is tried once more under the same idempotency key."""
-        headers = {"Content-Type": "application/json"}
-        if idempotent:
-            headers["Idempotency-Key"] = secrets.token_hex(16)
-        return self.call("POST", path, orjson.dumps(body if body is not None else {}), headers)
+        """Post JSON, or nothing, and return the JSON answer.
+
+        A lost connection is tried once more under the same idempotency key.
+        """
+        headers = {"Idempotency-Key": secrets.token_hex(16)} if idempotent else {}
+        if body is None:  # what takes no body refuses an empty object
+            return self.call("POST", path, None, headers)
+        return self.call("POST", path, orjson.dumps(body), {**headers, "Content-Type": "application/json"})
 
     def put(self, path: str, body: object) -> Any:
         """Put JSON and return the JSON answer."""
