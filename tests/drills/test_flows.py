@@ -167,6 +167,7 @@ def test_what_an_instance_has_is_tried_out_there_and_calls_nobody(instance: Inst
         {"Content-Type": "application/json"},
     ).json()
     assert (said["outcome"], said["outputs"], said["logs"]) == ("ok", [5], ["tried"])
+    assert said["level"] == level(instance)
     assert instance.call("POST", f"{path}?confi=1", b"{}", key, {"Content-Type": "application/json"}).status == 422
 
 
