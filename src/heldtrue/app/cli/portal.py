@@ -32,7 +32,10 @@ def link(
     ] = False,
     without_contents: Annotated[bool, typer.Option("--without-contents", help="It does not show payloads.")] = False,
     transforms: Annotated[
-        bool, typer.Option("--transforms", help="It tries transforms on samples, and may change them by the API.")
+        bool,
+        typer.Option(
+            "--transforms", help="It tries transforms on samples, and may change them by the API; not with --look-only."
+        ),
     ] = False,
     demo: Annotated[bool, typer.Option("--demo", help="For the sample company of `heldtrue demo`.")] = False,
 ) -> None:

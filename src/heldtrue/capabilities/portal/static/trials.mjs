@@ -33,12 +33,12 @@ export async function transform(_self, id) {
     h("p", { class: "crumb" }, h("a", { href: "#/" }, "All endpoints"), " / ", h("a", { href: "#/transforms" }, "Transforms")),
     h("h1", { class: "page" }, one.name),
     h("p", { class: "lede" }, one.description || "Try it on a sample: it runs as it would on a payload, and nothing is stored or sent."),
-    trying(path, one, versions.data, came), came,
+    trying(path, versions.data, came), came,
   ];
 }
 
 /** The form; what came of it is put into *came*. */
-function trying(path, one, versions, came) {
+function trying(path, versions, came) {
   const option = (value, text, selected = false) => h("option", { value, selected }, text);
   const version = h("select", { name: "version" }, versions.map((each) => option(String(each.number), `${each.number}${each.current ? ", current" : ""}${each.note ? `: ${each.note.slice(0, 60)}` : ""}`, each.current)));
   const type = h("select", { name: "type" }, TYPES.map((each) => option(each, each)));
@@ -60,7 +60,7 @@ function trying(path, one, versions, came) {
     h("label", {}, "Sample", sample),
     h("div", { class: "pair" }, h("label", {}, "Its type", type), h("label", {}, "Or a file in its place", file)),
     h("div", { class: "pair" }, h("label", {}, "Version", version), h("label", {}, "Configuration, as JSON", config)),
-    h("div", { class: "row" }, run, h("span", { class: "faint" }, `In ${one.current.language}; calls to other hosts are refused in a trial.`)));
+    h("div", { class: "row" }, run, h("span", { class: "faint" }, "Calls to other hosts are refused in a trial.")));
 }
 
 function shown(told) {
