@@ -163,11 +163,36 @@ def test_a_delivery_is_sent_again_and_lists_are_filtered(browser: str, portal: P
     assert "delivery.replayed" in [one["event"] for one in portal.whole.house.entries(portal.busy)]
 
 
+def test_a_transform_is_tried_on_a_sample_typed_or_chosen(browser: str, portal: PortalSite) -> None:
+    admin = portal.whole.house.organisation("Trials")
+    asked = {"name": "<i>Lines</i>", "language": "python", "code": "def transform(payload, context): return payload"}
+    assert admin.post("/v1/transforms", asked).status == 201
+    came = "[...document.querySelectorAll('.came h2, .came pre')].map(one => one.textContent)"
+    choose = """(() => {
+        const given = new DataTransfer();
+        given.items.add(new File(["a,b,c"], "a.csv", { type: "text/csv" }));
+        document.querySelector("input[name=file]").files = given.files;
+    })()"""
+    steps = [
+        {"click": "a[href='#/transforms']"}, {"click": ".endpoints .where"},
+        {"fill": ["textarea[name=sample]", "[1, 2, 3]"]}, press("Try it"),
+        {"wait": ".came:focus h2", "eval": came, **shot("trial")}, {"eval": choose},
+        press("Try it"), {"wait": ".came pre:text-is('5')"}, {"eval": WIDE},
+        {"fill": ["textarea[name=config]", "["]}, press("Try it"), {"wait": "#said p.bad", **shot("trial-refused")},
+    ]  # fmt: skip
+    link = portal.link(admin, [*PERMISSIONS, "transform.read", "transform.write"])
+    (seen,) = look(browser, [{"url": link, "now": portal.now, "axe": True, "steps": steps, **DARK}])
+    assert seen["told"] == [["It ran", "9"], None, 0]
+    assert seen["violations"] == [], seen["violations"]
+    assert [one["event"] for one in portal.whole.house.entries(admin)].count("transform.tested") == 2
+
+
 def test_who_may_only_look_is_shown_no_way_to_change_until_another_token_comes(
     browser: str, portal: PortalSite
 ) -> None:
     looks = [one for one in PERMISSIONS if one not in {"endpoint.write", "delivery.replay", "payload.read"}]
-    count = "document.querySelectorAll('button.main, .actions button:not(.quiet)').length"
+    ways = "button.main, .actions button:not(.quiet), a[href='#/transforms']"
+    count = f'document.querySelectorAll("{ways}").length'
     steps = [step for place in places(portal).values() for step in (*place, {"eval": count})]
     renewal = {"goto": f"#token={portal.token(portal.busy)}", "wait": "button.main", "eval": "location.hash"}
     job = {"url": portal.link(portal.busy, looks), "now": portal.now, "steps": [*steps, renewal], **BRIGHT}

@@ -167,6 +167,11 @@ def test_what_an_instance_has_is_tried_out_there_and_calls_nobody(instance: Inst
         {"Content-Type": "application/json"},
     ).json()
     assert (said["outcome"], said["outputs"], said["logs"]) == ("ok", [5], ["tried"])
+    assert said["level"] == level(instance)
+    path = f"/v1/transforms/{transform(instance, key, 'def transform(payload, context): return payload')}/test"
+    first, second = (instance.call("POST", path, b"[1]", key, {"Content-Type": "application/json"}) for _ in range(2))
+    assert first.json()["outputs"] == second.json()["outputs"]
+    assert first.json()["outputs"][0]["json"] == [1]
     assert instance.call("POST", f"{path}?confi=1", b"{}", key, {"Content-Type": "application/json"}).status == 422
 
 

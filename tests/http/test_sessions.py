@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from asgi import Caller
+from asgi import Caller, Got
 from joserfc import jwt
 from joserfc.jwk import KeySet
 from whole import ORIGIN, Whole, open_whole
@@ -78,6 +78,23 @@ def test_a_token_does_what_it_was_given_and_nothing_more(whole: Whole) -> None:
     assert session.get("/v1/receipts").status == 200
     for method, path in (("GET", "/v1/payloads"), ("GET", "/v1/keys"), ("POST", "/v1/sessions")):
         assert session.call(method, path).code == "missing-permission"
+
+
+def test_a_token_tries_a_transform_on_a_sample_if_it_may_and_nothing_is_kept(whole: Whole) -> None:
+    admin = whole.house.organisation()
+    code = "def transform(payload, context): return payload"
+    made = admin.post("/v1/transforms", {"name": "tried", "language": "python", "code": code}).json()["id"]
+
+    def tried(*permissions: str) -> Got:
+        session = whole.house.caller(minted(admin, permissions=["self.read", "transform.read", *permissions])["token"])
+        path = f"/v1/transforms/{made}/test?version=1&config=%7B%7D&name=a.csv"
+        return session.call("POST", path, body=b"a,b\n", headers={"content-type": "text/csv"})
+
+    assert tried().code == "missing-permission"
+    got = tried("transform.write")
+    assert (got.status, got.json()["outcome"], got.json()["outputs"]) == (200, "ok", [4])
+    assert admin.get("/v1/payloads").json()["data"] == []
+    assert [one["event"] for one in whole.house.entries(admin)].count("transform.tested") == 1
 
 
 def test_a_token_ends_by_itself(whole: Whole) -> None:

@@ -114,10 +114,12 @@ def test_the_command_line_makes_a_link_to_the_customers_page(instance: Instance,
     assert instance.call("GET", "/v1/payloads", key=token).status == 403
     body = {"url": "https://192.0.2.1/in"}
     assert instance.call("POST", "/v1/endpoints", body, key=token).status == 403
-    plain = link("--credential-file", str(key_file), "--minutes", "1")
+    plain = link("--credential-file", str(key_file), "--minutes", "1", "--transforms")
     assert "endpoint.write" not in made["permissions"]
     assert plain.stdout.startswith(f"{page}#token=")
     assert "until" in plain.stderr
+    tries = plain.stdout.strip().partition("#token=")[2]
+    assert [instance.call("GET", "/v1/transforms", key=one).status for one in (token, tries)] == [403, 200]
     refused = link("--demo")
     assert (refused.returncode, "Run `heldtrue demo` first." in refused.stderr) == (2, True)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from mail_house import DOMAIN, SIMPLE, Peer, Post, taken
 from payload_house import payload_routes
 
 from heldtrue.capabilities.intake.model import Limits
 from heldtrue.capabilities.mail.model import Policy, is_local_part, local_digest, new_local_part
+from heldtrue.capabilities.mail.records import MailDomain, dns_records
 from heldtrue.capabilities.mail.routes import MailRoutes
 from heldtrue.capabilities.mail.routes import routes as mail_routes
 
@@ -161,6 +164,15 @@ def test_the_policy_for_senders_is_served(post: Post) -> None:
     assert got.status == 200
     assert got.headers["content-type"] == "text/plain"
     assert got.body == b"version: STSv1\r\nmode: enforce\r\nmx: mx.example.test\r\nmax_age: 604800\r\n"
+
+
+def test_the_records_ask_for_reports_where_an_address_is_named() -> None:
+    quiet = MailDomain(domain="in.example.test", host="mx.example.test")
+    asked = dns_records(replace(quiet, reports="mailto:tls@example.test"))
+    asking = [one for one in asked if one not in dns_records(quiet)]
+    assert [(one.name, one.type, one.value) for one in asking] == [
+        ("_smtp._tls.in.example.test", "TXT", "v=TLSRPTv1; rua=mailto:tls@example.test")
+    ]
 
 
 def test_the_strictest_policy_of_several_addresses_counts() -> None:

@@ -224,6 +224,55 @@ def test_an_output_brings_the_attachments_that_its_code_kept_and_made_and_no_oth
         assert stranger.get(f"{links[0]}/attachments/1").status in {404, 409}
 
 
+def test_what_a_step_attaches_is_what_the_next_one_is_given_and_the_rest_is_gone(
+    house: FlowHouse, receiver: Receiver
+) -> None:
+    house.place.register(receiver.url("/in"))
+
+    def answer(job: Job) -> RunResult:
+        if job.code == b"keeps":  # the second output keeps nothing
+            return result(1, 2, files=((MADE, OutputFile(of=2)), ()))
+        files = tuple(OutputFile(of=n) for n in range(1, len(job.attachments) + 1))
+        return result(json.loads(job.payload.data), files=(files,))
+
+    house.desk.answer = answer
+    house.flow(house.transform(code="keeps"), house.transform(code="all"), house.transform(code="all, again"))
+    payload = house.payload(FORM, "multipart/form-data; boundary=b")
+    house.step()
+    given = [[(one.name, one.data) for one in job.attachments] for job in house.desk.asked]
+    kept = [("sums.csv", MADE.data), ("dropped.txt", b"dropped")]
+    assert given == [[("kept.txt", b"kept"), ("dropped.txt", b"dropped")], kept, [], kept, []]
+    assert [[one["of"] for one in each["attachments"]] for each in house.outputs(payload)] == [[None, 2], []]
+    house.place.deliver()
+    outputs = sorted((webhook(one.body)["data"]["output"] for one in receiver.received), key=lambda one: one["ordinal"])
+    brought = [[base64.b64decode(one["content"]) for one in each["attachments"]] for each in outputs]
+    assert brought == [[MADE.data, b"dropped"], []]
+
+
+def test_an_attachment_that_steps_hand_on_is_stored_once_however_large(house: FlowHouse) -> None:
+    large = b"x" * (9 << 20)  # more than a step may give
+    house.desk.answer = lambda _: result(1, 2, files=((OutputFile(of=1),),) * 2)
+    house.flow(house.transform(), house.transform())
+    payload = house.payload(FORM.replace(b"kept\r\n", large + b"\r\n"), "multipart/form-data; boundary=b")
+    house.step()
+    assert house.only()["state"] == "done"
+    assert [job.attachments[0].data == large for job in house.desk.asked] == [True, True, True]
+    assert [[one["of"] for one in each["attachments"]] for each in house.outputs(payload)] == [[1]] * 4
+    assert len(house.place.stored_files()) == 1
+
+
+def test_files_that_steps_made_count_each_time_they_are_kept(house: FlowHouse) -> None:
+    made = OutputFile(name="x", content_type="text/plain", data=bytes(5 << 20))
+    house.desk.answer = lambda job: (
+        result(1, 2, files=((OutputFile(of=1),),) * 2) if job.attachments else result(1, files=((made,),))
+    )
+    house.flow(house.transform(), house.transform())
+    house.payload()
+    house.step()
+    run = house.only()
+    assert (run["outcome"], run["step"]) == ("output", 1)
+
+
 def test_files_count_against_what_a_step_may_give(house: FlowHouse) -> None:
     huge = OutputFile(name="x", content_type="text/plain", data=bytes(5 << 20))
     house.desk.answer = lambda _: result(1, 2, files=((huge,), (huge,)))

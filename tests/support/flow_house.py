@@ -20,7 +20,7 @@ SANDBOX = "sha256:" + "5a" * 32
 def result(*outputs: Any, outcome: Any = "ok", **more: Any) -> RunResult:
     """Return what a runner answers."""
     encoded = tuple(one if isinstance(one, bytes) else json.dumps(one).encode() for one in outputs)
-    told: dict[str, Any] = {"wall_ms": 3, "cpu_ms": 2, "peak_bytes": 1000, "sandbox": SANDBOX, **more}
+    told: dict[str, Any] = {"wall_ms": 3, "cpu_ms": 2, "peak_bytes": 1000, "sandbox": SANDBOX, "level": "full", **more}
     return RunResult(outcome=outcome, outputs=encoded, **told)
 
 

@@ -124,7 +124,8 @@ def open_whole(dsns: RoleDsns, directory: Path, **sections: Any) -> Generator[Wh
 async def tried(_home: Home, job: Job) -> RunResult:
     """Answer for the runner, which has tests of its own."""
     outputs = (json.dumps(len(job.payload.data)).encode(),)
-    return RunResult(outcome="ok", outputs=outputs, wall_ms=1, cpu_ms=1, peak_bytes=1, sandbox="sha256:" + "0" * 64)
+    said: Any = {"wall_ms": 1, "cpu_ms": 1, "peak_bytes": 1, "sandbox": "sha256:" + "0" * 64, "level": "full"}
+    return RunResult(outcome="ok", outputs=outputs, **said)
 
 
 def furnish(whole: Whole, name: str, environment: str = "live") -> Belongings:

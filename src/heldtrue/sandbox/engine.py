@@ -222,6 +222,7 @@ class Engine:
             cpu_ms=cpu_ms,
             peak_bytes=peak,
             sandbox=self.identity,
+            level=self._ready().level,
         )
 
 

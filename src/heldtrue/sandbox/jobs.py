@@ -89,6 +89,8 @@ class RunResult:
     peak_bytes: int | None
     sandbox: str
     """Identity of the environment: `sha256:…` over interpreter, sources, guest packages and level."""
+    level: str
+    """At which it was isolated; see `levels.Level`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,9 @@ from heldtrue.sandbox.jail.layers import ALL, NONE, Layers
 from heldtrue.sandbox.jail.walls import Ceilings, limit_values, namespaces
 from heldtrue.sandbox.jobs import Job, JobFile, RunLimits, RunResult
 
-RESULT = RunResult(outcome="ok", outputs=(b"1", b'"x"'), logs=("a",), wall_ms=1, cpu_ms=1, peak_bytes=None, sandbox="s")
+RESULT = RunResult(
+    outcome="ok", outputs=(b"1", b'"x"'), logs=("a",), wall_ms=1, cpu_ms=1, peak_bytes=None, sandbox="s", level="full"
+)
 
 
 def a_job() -> Job:

@@ -16,6 +16,7 @@ portal = typer.Typer(
 
 LOOK = ("self.read", "endpoint.read", "delivery.read", "payload.read", "receipt.read")
 CHANGE = ("endpoint.write", "delivery.replay")
+TRY = ("transform.read", "transform.write")
 
 
 @command(portal, "link")
@@ -30,11 +31,18 @@ def link(
         bool, typer.Option("--look-only", help="It changes nothing, and sends nothing again.")
     ] = False,
     without_contents: Annotated[bool, typer.Option("--without-contents", help="It does not show payloads.")] = False,
+    transforms: Annotated[
+        bool,
+        typer.Option(
+            "--transforms", help="It tries transforms on samples, and may change them by the API; not with --look-only."
+        ),
+    ] = False,
     demo: Annotated[bool, typer.Option("--demo", help="For the sample company of `heldtrue demo`.")] = False,
 ) -> None:
     """Mint a session and print the link that opens the page with it; the key must hold session.mint."""
     permissions = [one for one in LOOK if not (without_contents and one == "payload.read")]
     permissions += () if look_only else CHANGE
+    permissions += TRY if transforms and not look_only else ()
     asked = {"subject": subject, "permissions": permissions, "ttl_seconds": minutes * 60}
     made = (_of_the_demo(session) if demo else session).api().post("/v1/sessions", asked, idempotent=False)
     _show(session, made)

@@ -21,7 +21,7 @@ _HERE = files(__package__ or "heldtrue.capabilities.portal").joinpath("static")
 SHELL = _HERE.joinpath("portal.html").read_bytes()
 FILES = {
     name: (_HERE.joinpath(name).read_bytes(), _TYPES[name.rpartition(".")[2]])
-    for name in ("portal.css", "portal.mjs", "api.mjs", "parts.mjs", "plots.mjs", "views.mjs")
+    for name in ("portal.css", "portal.mjs", "api.mjs", "parts.mjs", "plots.mjs", "trials.mjs", "views.mjs")
 }
 """By name below `/portal/`: content and type. Read when the process starts, before it gives up its rights."""
 NOT_FRAMED = "frame-ancestors 'none'"

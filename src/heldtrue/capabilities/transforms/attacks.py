@@ -138,7 +138,7 @@ def reach(arena: Arena) -> Finding:
     return judged(
         [f"A run reached {what}." for what in reached],
         f"A run tried {tries} ways to the instance's listeners, a database, metadata addresses, a name server, the "
-        "host's files and directories and the broker; none led anywhere.",
+        f"host's files and directories and the broker; none led anywhere. It was isolated at the level {code.level}.",
         tries=tries,
     )
 
@@ -151,6 +151,8 @@ class _Code:
         asked = {"name": "probe", "language": "python", "code": code}
         made = arena.caller.call("POST", "/v1/transforms", probe.admin, asked).expect(201).json()
         self._path = f"/v1/transforms/{made['id']}"
+        self.level = ""
+        """At which the newest run was isolated."""
 
     def __enter__(self) -> _Code:
         return self
@@ -168,6 +170,7 @@ class _Code:
             return None if reply.status == 503 else reply.expect(200).json()
 
         told = self._arena.until("the runner", ask, seconds=60.0)
+        self.level = told["level"]
         if told["outcome"] != "ok":
             raise AttackHinderedError(f"the code ended with {told['outcome']}: {told['error']}")
         return list(told["outputs"][0])

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from heldtrue.capabilities.transforms.handing import Input
 from heldtrue.capabilities.transforms.outside import Outside, StepCalls, calls_of
 from heldtrue.capabilities.transforms.run_store import ClaimRow
 from heldtrue.capabilities.transforms.steps import Tried, Work
@@ -127,7 +128,7 @@ class FlowEngine:
             else:
                 if result is None:
                     return None
-                add(tried, result)
+                add(tried, result, work.inputs[number])
             if tried.outcome != "ok":
                 break
         return tried
@@ -170,8 +171,8 @@ class FlowEngine:
         return []
 
 
-def add(tried: Tried, result: RunResult) -> None:
-    """Add what one execution gave to what the step gave so far, and judge it."""
+def add(tried: Tried, result: RunResult, given: Input) -> None:
+    """Add what one execution made of an input to what the step gave so far, and judge it."""
     tried.outcome = result.outcome
     tried.error = result.error
     tried.sandbox = result.sandbox
@@ -196,7 +197,7 @@ def add(tried: Tried, result: RunResult) -> None:
         tried.outcome, tried.error = "output", f"what transform returned cannot be sent as JSON: {error.message}"
         return
     tried.outputs += result.outputs
-    tried.files += result.files or ((),) * len(result.outputs)
+    tried.files += map(given.traced, result.files or ((),) * len(result.outputs))
     size = sum(map(len, tried.outputs)) + sum(len(file.data) for files in tried.files for file in files)
     if len(tried.outputs) > _LIMITS.outputs or size > _LIMITS.output_bytes:
         most = f"{_LIMITS.outputs} outputs and {_LIMITS.output_bytes // 1024**2} MiB"

@@ -24,10 +24,11 @@ from heldtrue.capabilities.transforms import flow_store, run_store, store
 from heldtrue.capabilities.transforms.actions import code_of
 from heldtrue.capabilities.transforms.flow_actions import config_of
 from heldtrue.capabilities.transforms.flow_model import FlowConfig, Step
+from heldtrue.capabilities.transforms.handing import Input, first, packed, unpacked
 from heldtrue.capabilities.transforms.model import NoSuchVersionError
 from heldtrue.kernel.ids import FlowId, RunId, TransformId
 from heldtrue.op import AuditEvent, Operation
-from heldtrue.sandbox.jobs import Job, JobFile, OutputFile, RunLimits
+from heldtrue.sandbox.jobs import Job, OutputFile, RunLimits
 
 FINISHED = "flow.finished"
 REACHING = RunLimits(wall_ms=25_000)
@@ -46,8 +47,7 @@ class Work:
     tries: int
     version: store.VersionRow
     code: bytes = field(repr=False)
-    inputs: Sequence[JobFile] = field(repr=False)
-    attachments: Sequence[JobFile] = field(repr=False)
+    inputs: Sequence[Input] = field(repr=False)
     before: tuple[Maker, ...]
     """The steps that are done."""
     reaches: bool = False
@@ -91,13 +91,13 @@ class Work:
                 tenant=f"{self.claim.tenant_id.hex}/{self.claim.environment}",
                 language=self.version.language,
                 code=self.code,
-                payload=file,
+                payload=one.file,
                 meta=meta,
-                attachments=tuple(self.attachments),
+                attachments=one.attachments,
                 context=self.step.config,
                 limits=REACHING if self.reaches else RunLimits(),
             )
-            for file in self.inputs
+            for one in self.inputs
         ]
 
 
@@ -108,7 +108,7 @@ class Tried:
     outcome: Any = "ok"
     outputs: list[bytes] = field(default_factory=list[bytes])
     files: list[tuple[OutputFile, ...]] = field(default_factory=list[tuple[OutputFile, ...]])
-    """What is attached to each output; what a step attaches that is not the last one is dropped."""
+    """What is attached to each output; what is kept of the payload's attachments by their number there."""
     logs: list[str] = field(default_factory=list[str])
     logs_cut: bool = False
     error: str | None = None
@@ -151,7 +151,6 @@ def look(op: Operation, claim: run_store.ClaimRow, objects: ObjectStore) -> Work
         version=version,
         code=code_of(op, version),
         inputs=_inputs(op, payload, done.get(row.step - 1), objects),
-        attachments=_attachments(op, payload, objects),
         before=tuple(_maker(done[position]) for position in range(row.step)),
         reaches=egress.reaches(op, TransformId(version.transform_id)),
     )
@@ -162,7 +161,7 @@ def keep(op: Operation, work: Work, tried: Tried, lease_until: datetime) -> bool
     row = run_store.fenced(op.tx, work.claim.run_id, work.claim.fence)
     if row is None:
         return False
-    _put(op, work, tried, result=b"[" + b",".join(tried.outputs) + b"]", tries=row.tries + 1)
+    _put(op, work, tried, result=packed(tried.outputs, tried.files), tries=row.tries + 1)
     run_store.write(op.tx, replace(row, step=row.step + 1, tries=0, outcome="ok", lease_until=lease_until))
     return True
 
@@ -246,20 +245,12 @@ def _version(op: Operation, step: Step) -> store.VersionRow:
 
 def _inputs(
     op: Operation, payload: intake.Stored, before: run_store.StepRow | None, objects: ObjectStore
-) -> list[JobFile]:
+) -> list[Input]:
     if before is None:
-        whole = intake.content(op, payload.id)
-        return [JobFile(payload.meta.name, payload.meta.content_type, b"".join(whole.pieces(objects)))]
+        return first(op, payload, objects)
     place = _place(before.run_id, before.position)
-    plain = op.keys.open_object(payload.key, "run_steps", "result", place, before.result_sealed or b"")
-    return [JobFile(None, "application/json", bytes(one)) for one in msgspec.json.decode(plain, type=list[msgspec.Raw])]
-
-
-def _attachments(op: Operation, payload: intake.Stored, objects: ObjectStore) -> list[JobFile]:
-    return [
-        JobFile(meta.name, meta.content_type, b"".join(intake.content(op, payload.id, ordinal).pieces(objects)))
-        for ordinal, _, meta in payload.attachments
-    ]
+    handed = op.keys.open_object(payload.key, "run_steps", "result", place, before.result_sealed or b"")
+    return unpacked(op, payload, handed, objects)
 
 
 def _envelope(payload: intake.Stored) -> Any:

@@ -71,6 +71,8 @@ class TransformTried(msgspec.Struct, frozen=True, kw_only=True):
     cpu_ms: int
     peak_bytes: int | None
     sandbox: str
+    level: str
+    """At which the code was isolated: `full`, `older-kernel` or `landlock-seccomp`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,4 +179,5 @@ def _told(transform: TransformId, row: store.VersionRow, result: RunResult) -> T
         cpu_ms=result.cpu_ms,
         peak_bytes=result.peak_bytes,
         sandbox=result.sandbox,
+        level=result.level,
     )

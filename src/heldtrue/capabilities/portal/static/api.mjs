@@ -61,15 +61,18 @@ export function end() {
 }
 
 /** Ask the API; give its JSON, or throw RefusedError or AwayError. */
-export async function call(method, path, body) {
-  const headers = { Accept: "application/json", Authorization: `Bearer ${token()}` };
+export function call(method, path, body) {
+  const headers = {};
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (method === "POST") headers["Idempotency-Key"] = crypto.randomUUID();
+  return asked(method, path, headers, body === undefined ? undefined : JSON.stringify(body));
+}
+
+async function asked(method, path, more, body) {
+  const headers = { Accept: "application/json", Authorization: `Bearer ${token()}`, ...more };
   let answer;
   try {
-    answer = await fetch(path, {
-      method, headers, body: body === undefined ? undefined : JSON.stringify(body), credentials: "omit", cache: "no-store",
-    });
+    answer = await fetch(path, { method, headers, body, credentials: "omit", cache: "no-store" });
   } catch (error) {
     throw new AwayError("The server does not answer.", { cause: error });
   }
@@ -78,9 +81,11 @@ export async function call(method, path, body) {
 }
 
 export const get = (path, query = {}) => {
-  const asked = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== undefined && value !== ""));
-  return call("GET", asked.size ? `${path}?${asked}` : path);
+  const given = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== undefined && value !== ""));
+  return call("GET", given.size ? `${path}?${given}` : path);
 };
+/** Post bytes as they are, under their own type. */
+export const send = (path, query, body, type) => asked("POST", `${path}?${new URLSearchParams(query)}`, { "Content-Type": type }, body);
 export const post = (path, body) => call("POST", path, body);
 export const remove = (path) => call("DELETE", path);
 

@@ -2,11 +2,14 @@
 
 import { AwayError, RefusedError, end, forget, get, token } from "./api.mjs";
 import { button, h, mark } from "./parts.mjs";
+import { transform, transforms } from "./trials.mjs";
 import { delivery, endpoint, overview } from "./views.mjs";
 
 const PLACES = [
   [/^#\/endpoints\/(end_[0-9a-f]{32})$/, endpoint],
   [/^#\/deliveries\/(del_[0-9a-f]{32})$/, delivery],
+  [/^#\/transforms$/, transforms],
+  [/^#\/transforms\/(trf_[0-9a-f]{32})$/, transform],
   [/^(#\/?)?$/, overview],
 ];
 const ENDED = {

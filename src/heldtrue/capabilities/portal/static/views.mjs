@@ -1,4 +1,4 @@
-// The three places of the page: all endpoints, one endpoint, one delivery. Each asks the API and gives elements.
+// The first three places of the page: all endpoints, one endpoint, one delivery. Each asks the API and gives elements.
 
 import { RefusedError, contentOf, get, post, remove } from "./api.mjs";
 import { ask, button, bytes, copying, count, h, millis, percent, plural, say, shortId, state, time } from "./parts.mjs";
@@ -12,10 +12,11 @@ const WHY = {
 };
 const disabledFor = (word) => WHY[word] ?? "It failed for too long, so nothing more is sent to it. What comes for it is kept.";
 const may = (self, permission) => self.permissions.includes(permission);
+const tries = (self) => may(self, "transform.read") && may(self, "transform.write");
 const enc = encodeURIComponent;
 
 /** Do something that the API may refuse for a reason the reader can act on; say what came of it. */
-async function attempt(work, done) {
+export async function attempt(work, done) {
   try {
     const answer = await work();
     if (done) say(typeof done === "function" ? done(answer) : done);
@@ -43,6 +44,7 @@ export async function overview(self, _id, again) {
       ? h("section", { class: "empty inline" }, h("h2", {}, "No endpoint yet"),
         h("p", {}, "An endpoint is an https address of yours. Each payload that we accept is sent there, signed, and again and again until it answers."), add)
       : h("ul", { class: "endpoints" }, endpoints.map(row)),
+    tries(self) && h("p", {}, h("a", { href: "#/transforms" }, "Try a transform on a sample")),
     recent && [h("h2", { class: "apart" }, "Latest deliveries"), recent],
   ];
 }
