@@ -152,7 +152,17 @@ class KeyCache(Guarded):
 class TenantKeyring(Guarded):
     """What one operation seals and opens with: one organisation's keys, for one environment, in one transaction."""
 
-    __slots__ = ("_active", "_cache", "_entropy", "_environment", "_now", "_platform", "_records", "_tenant")
+    __slots__ = (
+        "_active",
+        "_cache",
+        "_entropy",
+        "_environment",
+        "_now",
+        "_objects",
+        "_platform",
+        "_records",
+        "_tenant",
+    )
 
     def __init__(
         self,
@@ -172,6 +182,8 @@ class TenantKeyring(Guarded):
         self._entropy = entropy
         self._now = now
         self._active: dict[str, DataKey] = {}
+        self._objects: dict[CryptoKeyId, DataKey] = {}
+        """What `object_keys` found, for this operation alone."""
 
     # ------------------------------------------------------------ under a tenant key
 
@@ -229,16 +241,14 @@ class TenantKeyring(Guarded):
         return DataKey(key_id, Secret(unwrap(wrapping.material.reveal(), row.wrapped)))
 
     def object_keys(self, key_ids: Iterable[CryptoKeyId]) -> dict[CryptoKeyId, DataKey]:
-        """Return the keys of many objects in one round trip; destroyed and unknown ones are left out."""
-        rows = self._records.find_object_keys(self._tenant, list({key_id.value for key_id in key_ids}))
-        return {
-            CryptoKeyId(row.key_id): DataKey(
-                CryptoKeyId(row.key_id),
-                Secret(unwrap(self._tenant_key(row.tenant_key_id, OBJECT).material.reveal(), row.wrapped)),
-            )
-            for row in rows
-            if row.wrapped is not None
-        }
+        """Return the keys of many objects in one round trip at most; destroyed and unknown ones are left out."""
+        wanted = set(key_ids)
+        missing = [key_id.value for key_id in wanted if key_id not in self._objects]
+        for row in self._records.find_object_keys(self._tenant, missing) if missing else ():
+            if row.wrapped is not None:
+                wrapping, key_id = self._tenant_key(row.tenant_key_id, OBJECT), CryptoKeyId(row.key_id)
+                self._objects[key_id] = DataKey(key_id, Secret(unwrap(wrapping.material.reveal(), row.wrapped)))
+        return {key_id: self._objects[key_id] for key_id in wanted if key_id in self._objects}
 
     def destroy(self, key_id: CryptoKeyId) -> None:
         """Destroy the object's key; what was sealed under it is gone when this transaction commits."""
@@ -248,6 +258,7 @@ class TenantKeyring(Guarded):
         if row.wrapped is not None:
             advance(KeyState(row.state), KeyState.DESTROYED)
             self._records.destroy_object_key(self._tenant, key_id.value, self._now)
+        self._objects.pop(key_id, None)
 
     def seal_object(self, key: DataKey, table: str, column: str, row: str, plaintext: bytes, version: int = 1) -> bytes:
         """Return *plaintext* sealed under the object's own *key*."""

@@ -69,7 +69,7 @@ class _Stock:
     """What the bodies of one batch are made of."""
 
     issued: Mapping[ReceiptId, receipts.Issued]
-    contents: Mapping[PayloadId, intake.Content]
+    contents: Mapping[PayloadId, intake.Bytes]
     notices: Mapping[UUID, bytes]
 
 

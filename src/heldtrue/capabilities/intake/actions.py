@@ -14,6 +14,7 @@ import msgspec
 
 from heldtrue.capabilities.intake import store
 from heldtrue.capabilities.intake.model import (
+    Body,
     ListPayloads,
     Meta,
     NoSuchAttachmentError,
@@ -65,10 +66,10 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class Bytes:
     """The bytes of a payload or an attachment, still sealed."""
 
-    part: Part
+    part: Body
     key: DataKey
     origin: Origin
     ordinal: int
@@ -76,6 +77,13 @@ class Content:
     def pieces(self, objects: ObjectStore) -> Iterator[bytes]:
         """Yield the plaintext."""
         return opened(objects, self.part, self.key, self.origin.body(self.ordinal))
+
+
+@dataclass(frozen=True, slots=True)
+class Content(Bytes):
+    """The same with what is known of them."""
+
+    part: Part
 
 
 def accept(
@@ -171,17 +179,16 @@ def content(op: Operation, payload: PayloadId, ordinal: int = 0) -> Content:
     return Content(part, key, Origin(op.tenant, op.environment, payload), ordinal)
 
 
-def contents(op: Operation, payloads: Sequence[PayloadId]) -> dict[PayloadId, Content]:
+def contents(op: Operation, payloads: Sequence[PayloadId]) -> dict[PayloadId, Bytes]:
     """Return the sealed bytes of many payloads in two round trips; those that were erased are left out."""
-    rows = [row for row in store.bodies(op.tx, [payload.value for payload in payloads]) if row.meta_sealed is not None]
+    rows = store.bodies(op.tx, [payload.value for payload in payloads])
     keys = op.keys.object_keys(CryptoKeyId(row.object_key_id) for row in rows)
-    found: dict[PayloadId, Content] = {}
+    found: dict[PayloadId, Bytes] = {}
     for row in rows:
         payload, key = PayloadId(row.payload_id), keys.get(CryptoKeyId(row.object_key_id))
-        if key is not None and row.meta_sealed is not None:
-            meta = _open_meta(op, key, payload, 0, row.meta_sealed)
-            part = Part(meta=meta, size=row.size, sealed=row.body_sealed, object=row.body_object)
-            found[payload] = Content(part, key, Origin(op.tenant, op.environment, payload), 0)
+        if key is not None:
+            body = Body(size=row.size, sealed=row.body_sealed, object=row.body_object)
+            found[payload] = Bytes(body, key, Origin(op.tenant, op.environment, payload), 0)
     return found
 
 

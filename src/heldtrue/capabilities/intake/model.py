@@ -138,13 +138,19 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """One body that was taken in: sealed, hashed, and either in memory or durable in the object store."""
+class Body:
+    """Bytes that were taken in: sealed, and either in memory or durable in the object store."""
 
-    meta: Meta
     size: int
     sealed: bytes | None
     object: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part(Body):
+    """A body with what is known of it."""
+
+    meta: Meta
 
     @property
     def place(self) -> tuple[bytes | None, str | None]:

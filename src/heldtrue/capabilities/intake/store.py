@@ -47,7 +47,6 @@ class NamedBodyRow:
     payload_id: UUID
     object_key_id: UUID
     size: int
-    meta_sealed: bytes | None = field(repr=False)
     body_sealed: bytes | None = field(repr=False)
     body_object: str | None
 
@@ -202,11 +201,11 @@ def body(tx: TenantTx, payload_id: UUID, ordinal: int) -> BodyRow | None:
 
 
 def bodies(tx: TenantTx, payload_ids: Sequence[UUID]) -> list[NamedBodyRow]:
-    """Return where the bytes are of those of *payload_ids* that exist, in any order."""
+    """Return where the bytes are of those of *payload_ids* that exist and were not erased, in any order."""
     return tx.many(
         NamedBodyRow,
-        """SELECT payload_id, object_key_id, size, meta_sealed, body_sealed, body_object
-           FROM heldtrue.payloads WHERE payload_id = ANY(%s)""",
+        """SELECT payload_id, object_key_id, size, body_sealed, body_object
+           FROM heldtrue.payloads WHERE payload_id = ANY(%s) AND state <> 'erased'""",
         (list(payload_ids),),
     )
 

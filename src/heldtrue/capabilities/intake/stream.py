@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from heldtrue.capabilities.intake.model import JsonTooLargeError, Limits, Meta, Origin, Part, PartsError, Taken
+from heldtrue.capabilities.intake.model import Body, JsonTooLargeError, Limits, Meta, Origin, Part, PartsError, Taken
 from heldtrue.capabilities.intake.multipart import PartBegins, PartEnds, content_type_of, parts
 from heldtrue.capabilities.intake.objects import ObjectStore, ObjectWriter
 from heldtrue.capabilities.intake.scanning import Scan, Scanned, Scanner
@@ -263,7 +263,7 @@ class Intake:
         return sink
 
 
-def opened(store: ObjectStore, part: Part, key: DataKey, context: Context) -> Iterator[bytes]:
+def opened(store: ObjectStore, part: Body, key: DataKey, context: Context) -> Iterator[bytes]:
     """Yield the plaintext of a sealed part; raise `SealBrokenError` where it was altered, moved or cut short."""
     opener = Opener(key, context)
     for sealed in [part.sealed] if part.sealed is not None else store.read(part.object or ""):
