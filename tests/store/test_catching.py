@@ -6,6 +6,8 @@ Each has an honest twin: the same instance, the same events, and nothing hidden;
 from __future__ import annotations
 
 import json
+import re
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,8 +21,10 @@ from tests.unit.verify.simulator import Signer
 
 from heldtrue.attack import broken
 from heldtrue.capabilities.attestations.model import Document, attested
+from heldtrue.capabilities.keystore.succession import succeed
 from heldtrue.claims import documents
 from heldtrue.claims.model import Against
+from heldtrue.trust import words
 from heldtrue_verify import visit as visiting
 from heldtrue_verify.cli import main
 
@@ -94,6 +98,27 @@ def test_a_reader_may_ask_for_a_time_without_gaps(house: House, visit: Visit) ->
     assert (run.exit, run.failed) == (1, [6])
     assert "claim.two has held without a gap since" in said(run)
     assert visit(house, "--since", (datetime.now(UTC) - 5 * DAY).strftime("%Y-%m-%d")).exit == 0
+
+
+def test_a_log_that_succeeded_another_holds_once_everything_was_attacked_again(house: House, visit: Visit) -> None:
+    house.say("attestation", attested("claim.paper", a_document(house.clock.at - DAY), house.clock.at))
+    house.publish()
+    failure = shown(json.loads(house.get("/trust.json") or b""), "claim.two")["failures"][0]
+    succeed(house.database, house.log, house.platform, house.clock.now(), secrets.token_bytes)
+    house._engine, house._routes = None, None
+    house.publish(witnessed=False)
+    run = visit(house, witness=False)
+    assert run.exit == 0, run.text
+    assert {claim["state"] for claim in run.report["claims"]} <= {"stale", "promised"}
+    house.engine.step(house.clock.at)
+    house.publish(witnessed=False)
+    run = visit(house, witness=False)
+    assert run.exit == 0, run.text
+    assert "succeeds another" in run.text
+    assert {claim["id"]: claim["state"] for claim in run.report["claims"]} == {
+        "claim.one": "proven", "claim.two": "proven", "claim.paper": "promised",
+    }  # fmt: skip
+    assert shown(json.loads(house.get("/trust.json") or b""), "claim.two")["failures"] == [failure]
 
 
 # ------------------------------------------------------------------ a verdict edited, a failure deleted
@@ -281,6 +306,92 @@ def test_a_page_that_differs_from_its_json(house: House, visit: Visit) -> None:
     assert "The HTML shows claim.one as proven, the JSON as failing." in said(visit(house))
 
 
+def test_a_page_that_hides_what_it_says(house: House, visit: Visit) -> None:
+    for how in ("hidden", 'style="display:none"'):
+        house.doctor_html(('<li class="claim promised" id="claim.paper"', f'<li {how} class="claim promised"'))
+        run = visit(house)
+        assert (run.exit, run.failed) == (1, [10])
+        assert "The HTML does not show claim.paper." in said(run)
+
+
+def test_a_page_that_shows_people_another_past_than_machines(house: House, visit: Visit) -> None:
+    page = json.loads(house.get("/trust.json") or b"")
+    one, two = shown(page, "claim.one"), shown(page, "claim.two")
+    began, since = two["failures"][0]["started_at"], one["continuous_since"]
+    house.swaps["/trust"] = lambda data: re.sub(rb'(?s)<ul class="failures">.*?</ul>', b"", data)
+    assert f"The HTML leaves out the failure of claim.two that began at {began}." in said(visit(house))
+    house.doctor_html((f'<time datetime="{since}">{words.day(since)}', f'<time datetime="{since}">1 January 2020'))
+    assert f"The HTML says 1 January 2020 of a time that it marks as {since}." in said(visit(house))
+    house.doctor_html((f'<time datetime="{since}">', "<span>"))
+    assert "The HTML does not say since when claim.one holds." in said(visit(house))
+    house.doctor_html(('data-tally="promised">1<', 'data-tally="promised">0<'))
+    run = visit(house)
+    assert (run.exit, run.failed) == (1, [10])
+    assert "The HTML counts 0 claims as promised, the JSON 1." in said(run)
+
+
+def test_a_page_that_shortens_a_failure(house: House, visit: Visit) -> None:
+    assert visit(house).exit == 0
+    failure = shown(json.loads(house.get("/trust.json") or b""), "claim.two")["failures"][0]
+    soon = documents.stamp(datetime.fromisoformat(failure["started_at"]) + timedelta(minutes=1))
+    for lie in ({"ended_at": soon, "duration_s": 60}, {"duration_s": 60}):
+        house.doctor_json(lambda page, lie=lie: shown(page, "claim.two")["failures"][0].update(lie))
+        run = visit(house)
+        assert 7 in run.failed, run.text
+        assert "The page lets a failure of claim.two end too early: run" in said(run)
+
+
+LIES: dict[str, Callable[[dict[str, Any]], None]] = {
+    "held 4000 times in a row; by the log it is 25.": lambda claim: claim.update(held_in_a_row=4000),
+    "counts 4000 runs of the attack g.one that held": lambda claim: claim["attacks"][0].update(held=4000),
+    "shows run 1 of the attack g.one otherwise": lambda claim: claim["attacks"][0]["latest"].update(number=1),
+    "shows run 3 of the attack g.one otherwise": lambda claim: claim["attacks"][0]["seen_to_fail"].update(number=3),
+}
+
+
+def test_a_page_with_better_figures_than_the_log(house: House, visit: Visit) -> None:
+    for word, lie in LIES.items():
+        house.doctor_json(lambda page, lie=lie: lie(shown(page, "claim.one")))
+        run = visit(house)
+        assert (run.exit, run.failed) == (1, [7])
+        assert word in said(run)
+
+
+def test_a_page_that_draws_its_days_better_than_they_were(house: House, visit: Visit) -> None:
+    house.doctor_json(lambda page: shown(page, "claim.two").update(history="h" * 120))
+    run = visit(house)
+    assert (run.exit, run.failed) == (1, [7])
+    assert "The page draws days of claim.two better than they were: run" in said(run)
+
+
+def test_a_state_that_is_said_to_last_longer_or_shorter_than_it_does(house: House, visit: Visit) -> None:
+    house.answers = {"g.two": lambda: broken("It leaked.", probes=1)}
+    house.attack()
+    house.publish()
+    assert visit(house).exit == 0
+    later = documents.stamp(house.clock.at)
+    house.doctor_json(lambda page: shown(page, "claim.two").update(since=later))
+    assert "The page says claim.two is failing since" in said(visit(house))
+    house.doctor_json(lambda page: shown(page, "claim.one").update(since="2020-01-01T00:00:00.000Z"))
+    run = visit(house)
+    assert (run.exit, run.failed) == (1, [7])
+    assert "The page says claim.one is proven since 2020-01-01 00:00:00 UTC; it is not as long." in said(run)
+
+
+def test_a_document_that_was_never_filed(house: House, visit: Visit) -> None:
+    paper = {
+        "title": "Report",
+        "owner": "Security",
+        "dated": "2026-01-01",
+        "expires": "2030-01-01",
+        "sha256": "ab" * 32,
+    }
+    house.doctor_json(lambda page: shown(page, "claim.paper").update(state="attested", document=paper))
+    run = visit(house)
+    assert 7 in run.failed
+    assert "The page calls claim.paper attested, and by the log it is promised" in said(run)
+
+
 def a_document(dated: datetime) -> Document:
     day = dated.date()
     return Document(title="Report", owner="Security", dated=day, expires=day + 300 * DAY, sha256="ab" * 32)
@@ -422,6 +533,24 @@ def test_a_schedule_quietly_loosened(house: House, visit: Visit) -> None:
     assert "loosened claim.one (a result counts for 30 days, not 2 days), and the page does not say so." in said(run)
     house.doctor_json(lambda page: [c.update(max_age_s=172_800) for c in page["claims"] if c["attacks"]])
     assert "The page says of claim.one: a result counts for 2 days; the log has 30 days." in said(visit(house))
+
+
+def test_a_claim_whose_attacks_were_switched_off_says_so_to_people_too(house: House, visit: Visit) -> None:
+    """It failed, and then there was nothing to attack any more."""
+    house.answers = {"g.two": lambda: broken("It leaked.", probes=1)}
+    house.attack()
+    house.catalogue, house._engine, house._routes = catalogue().without(["claim.two"]), None, None
+    house.engine.step(house.clock.at)
+    house.publish()
+    run = visit(house)
+    assert run.exit == 0, run.text
+    at = shown(json.loads(house.get("/trust.json") or b""), "claim.two")["loosened"][0]["at"]
+    for path in ("/trust", "/trust/claims/claim.two"):
+        assert b"without the attack g.two" in (house.get(path) or b"")
+    house.swaps["/trust"] = lambda data: re.sub(rb'(?s)<span class="facts">Since.*?</span>', b"", data)
+    run = visit(house)
+    assert (run.exit, run.failed) == (1, [10])
+    assert f"The HTML does not say that claim.two asks for less since {at}." in said(run)
 
 
 def test_a_gap_is_not_made_good_by_loosening_the_schedule_afterwards(idle: House, visit: Visit) -> None:

@@ -232,6 +232,18 @@ def test_an_accepted_finding_counts_again_when_its_time_is_over(whole: Whole, pi
     assert "finding" in [one["why"] for one in gate(pipeline)["blocks"]]
 
 
+def test_what_was_accepted_counts_again_when_it_turns_out_graver(whole: Whole, pipeline: Pipeline) -> None:
+    mild = dated(SARIF, whole)
+    mild["runs"][0]["tool"]["driver"]["rules"][0]["properties"]["security-severity"] = "2.0"
+    assert pipeline.push(Kind.SARIF, mild).status == 201
+    [low] = [one["id"] for one in findings(whole) if one["severity"] == "low"]
+    until = (whole.house.clock.at + timedelta(days=3)).date().isoformat()
+    assert accept(whole, low, reason="Not worth it", owner="platform", until=until).status == 200
+    assert pipeline.push(Kind.SARIF, dated(SARIF, whole, timedelta(minutes=5))).status == 201
+    assert [(one["why"], one["severity"]) for one in gate(pipeline)["blocks"]] == [("finding", "critical")]
+    assert low in [one["id"] for one in findings(whole)]
+
+
 def test_an_advisory_seeded_after_the_release_is_found_the_next_day(
     whole: Whole, pipeline: Pipeline, tmp_path: Path
 ) -> None:

@@ -131,7 +131,30 @@ def test_a_grant_cannot_be_longer_than_ninety_days(room: Room) -> None:
     assert room.operator.post(f"/v1/requests/{ask}/grant", {"until": far}).status == 422
 
 
+def test_a_grant_ends_where_its_document_ends_since(room: Room) -> None:
+    room.add("shortened")
+    _, link = room.grant("shortened", days=30)
+    assert fetched(room, link).status == 200
+    day = (room.house.clock.at + timedelta(days=1)).date()
+    assert room.publish("shortened", expires=day.isoformat()).status == 200
+    assert fetched(room, link).status == 200
+    room.house.clock.at += timedelta(days=1)
+    assert fetched(room, link).status == 410
+    assert room.reader.get(link).status == 410
+
+
 # ---------------------------------------------------------------- the agreement
+
+
+def test_an_agreement_that_came_later_is_asked_of_those_who_have_a_link(room: Room) -> None:
+    room.add("guarded")
+    _, link = room.grant("guarded")
+    assert fetched(room, link).status == 200
+    assert room.publish("guarded", level="nda").status == 200
+    assert (fetched(room, link).status, fetched(room, link).headers["location"]) == (303, link)
+    version = room.operator.get("/v1/registers/agreements-nda/standard").json()["version"]
+    assert room.send(link, version=str(version), name="R", company="R", accept="yes").status == 200
+    assert fetched(room, link).status == 200
 
 
 def test_a_document_under_agreement_is_given_once_it_is_accepted(room: Room) -> None:

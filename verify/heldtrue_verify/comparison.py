@@ -7,7 +7,6 @@ from datetime import timedelta
 
 from heldtrue_verify.canonical import (
     JsonObject,
-    JsonValue,
     canonicalize,
     instant_in,
     object_in,
@@ -17,22 +16,20 @@ from heldtrue_verify.canonical import (
 )
 from heldtrue_verify.checkpoint import show_length, show_time
 from heldtrue_verify.fetch import Server
-from heldtrue_verify.history import Episode
+from heldtrue_verify.history import changes_of
+from heldtrue_verify.lapses import TICK, days, failures, in_a_row, objects, since, told
 from heldtrue_verify.papers import Paper
 from heldtrue_verify.replay import Replay, Standing, State
 from heldtrue_verify.verdicts import DoesNotHoldError, MalformedError
 
 Standings = Mapping[str, Standing]
-TICK = timedelta(seconds=1)
-LISTED = 100
-"""So many of a claim's newest failures a page lists at least; older ones it counts."""
 FETCHED = 20
 """The evidence of so many of the newest failures is fetched."""
 
 
 def claims_of(page: JsonObject) -> dict[str, JsonObject]:
     """Give the page's claims by their id, each of which must be there once."""
-    claims = _objects(page.get("claims"))
+    claims = objects(page.get("claims"))
     named = {text_in(claim, "id"): claim for claim in claims}
     if not named or len(named) != len(claims):
         raise MalformedError("The page's JSON lists no claims, or one claim twice.")
@@ -50,9 +47,12 @@ def compare(
             wrong += _state(name, claim, witnessed, "in what the witnesses have seen")
         wrong += _terms(name, claim, replay)
         wrong += _times(name, claim, made.get(name), present.get(name))
+        wrong += since(name, claim, [s[name] for s in (made, present) if name in s], changes_of(replay.terms[name]))
         wrong += _pointers(claim, replay)
+        wrong += _runs(claim, replay) + in_a_row(name, claim, [s[name] for s in (made, present) if name in s])
         if name in made:
-            wrong += _failures(name, claim, made[name])
+            changes = changes_of(replay.terms[name])
+            wrong += failures(name, claim, made[name], changes) + days(name, claim, made[name], changes, page)
     wrong += [
         f"The page leaves out {name}, which by the log is {standing.state.name.lower()}."
         for name, standing in present.items()
@@ -61,11 +61,9 @@ def compare(
     wrong += _tally(page, claims)
     if wrong:
         raise DoesNotHoldError(*dict.fromkeys(wrong))
-    papers = [name for name, claim in claims.items() if claim.get("state") == "attested"]
-    undated = [name for name in papers if name not in replay.papers]
+    papers = sum(claim.get("state") == "attested" for claim in claims.values())
     said = f"The page says of {len(claims)} claims nothing better than the log."
-    said += f" {len(papers)} are attested by documents, which no machine can check." if papers else ""
-    return f"{said} The log does not date those of {', '.join(undated)}." if undated else said
+    return f"{said} {papers} are attested by documents, which no machine can check." if papers else said
 
 
 def _state(name: str, claim: JsonObject, logged: Sequence[Standings], where: str) -> list[str]:
@@ -75,21 +73,19 @@ def _state(name: str, claim: JsonObject, logged: Sequence[Standings], where: str
     if word.upper() not in State.__members__:
         return [f'The page calls {name} "{word}", which is no state.']
     said = State[word.upper()]
-    if said is State.ATTESTED and best.state in (State.ATTESTED, State.PROMISED):
+    if said is State.ATTESTED and best.paper is not None and best.state is State.ATTESTED:
         return _document(name, claim, best.paper)
     if said <= best.state:
         return []
     return [f"The page calls {name} {word}, and {where} it is {best.state.name.lower()}: {best.why}."]
 
 
-def _document(name: str, claim: JsonObject, paper: Paper | None) -> list[str]:
-    """Compare the document that the page names with the log's; without one there, nothing vouches for its date."""
-    if paper is None:
-        return []
-    if paper.withdrawn:
-        return [f"The page calls {name} attested, and by the log its document was withdrawn, in entry {paper.index}."]
+def _document(name: str, claim: JsonObject, paper: Paper) -> list[str]:
+    """Compare the document that the page names with the log's."""
     shown = claim.get("document")
-    logged = {"sha256": paper.sha256, "dated": str(paper.dated), "expires": str(paper.expires)}
+    logged = {
+        "title": paper.title, "sha256": paper.sha256, "dated": str(paper.dated), "expires": str(paper.expires),
+    }  # fmt: skip
     if isinstance(shown, dict) and any(shown.get(member) != value for member, value in logged.items()):
         return [f"The page shows another document of {name} than the log has, in entry {paper.index}."]
     return []
@@ -111,10 +107,10 @@ def _terms(name: str, claim: JsonObject, replay: Replay) -> list[str]:
                 f"The page says of {name}: {what} {show_length(timedelta(seconds=said))}; "
                 f"the log has {show_length(logged)}."
             )
-    attacks = [attack.get("name") for attack in _objects(claim.get("attacks"))]
+    attacks = [attack.get("name") for attack in objects(claim.get("attacks"))]
     if attacks and set(attacks) != set(schedule.attacks):
         wrong.append(f"The page lists other attacks of {name} than the log schedules.")
-    admitted = [loosening.get("entry") for loosening in _objects(claim.get("loosened"))]
+    admitted = [loosening.get("entry") for loosening in objects(claim.get("loosened"))]
     wrong += [
         f"Entry {each.index} of {show_time(each.at)} loosened {name} ({each.how}), and the page does not say so."
         for each in replay.loosened
@@ -132,10 +128,10 @@ def _times(name: str, claim: JsonObject, made: Standing | None, present: Standin
             wrong.append(f"The page says that {name} was attacked later than the log knows of.")
     if claim.get("continuous_since") is not None:
         said = instant_in(claim, "continuous_since")
-        since = min((s.since for s in logged if s.since and s.state is State.PROVEN), default=None)
-        if since is None or said < since - TICK:
+        held = min((s.since for s in logged if s.since and s.state is State.PROVEN), default=None)
+        if held is None or said < held - TICK:
             gap = next((e for s in logged for e in s.episodes if e.ended_at is None or e.ended_at > said), None)
-            why = f": {_told(gap)}" if gap else ""
+            why = f": {told(gap)}" if gap else ""
             wrong.append(f"The page says that {name} held without a gap since {show_time(said)}; it did not{why}.")
     return wrong
 
@@ -154,35 +150,21 @@ def _pointers(claim: JsonObject, replay: Replay) -> list[str]:
     return wrong
 
 
-def _failures(name: str, claim: JsonObject, made: Standing) -> list[str]:
-    """Name the times that a claim did not hold or was not checked, and that the page does not list."""
-    listed = [
-        (text_in(each, "kind"), text_in(each, "attack"), instant_in(each, "started_at"))
-        for each in _objects(claim.get("failures"))
-    ]
-    count = claim.get("failure_count")
-    fewer = (
-        [f"The page counts {count} failures of {name}; the log has {len(made.episodes)}."]
-        if isinstance(count, int) and count < len(made.episodes)
-        else []
-    )
-    return fewer + [
-        f"The page hides a failure of {name}: {_told(episode)}."
-        for episode in made.episodes[:LISTED]
-        if not any(
-            (kind, attack) == (episode.kind, episode.attack) and abs(at - episode.started_at) <= TICK
-            for kind, attack, at in listed
-        )
-    ]
-
-
-def _told(episode: Episode) -> str:
-    """Say what happened, and when."""
-    ended = "on" if episode.ended_at is None else f"until {show_time(episode.ended_at)}"
-    what = f"the attack {episode.attack} was not run in time"
-    if episode.kind == "failing":
-        what = f"run {episode.number} of the attack {episode.attack} did not hold"
-    return f"{what}, from {show_time(episode.started_at)} {ended}"
+def _runs(claim: JsonObject, replay: Replay) -> list[str]:
+    """Name what the page shows of single runs, or counts of them, and the log has otherwise."""
+    wrong: list[str] = []
+    for attack in objects(claim.get("attacks")):
+        name = text_in(attack, "name")
+        known = replay.runs.get(name, [])
+        for view in objects([attack.get("latest"), attack.get("seen_to_fail")]):
+            told = tuple(view.get(member) for member in ("number", "entry", "against", "outcome", "source_sha256"))
+            if not any((run.number, run.index, run.against, run.outcome, run.source) == told for run in known):
+                wrong.append(f"The page shows run {told[0]} of the attack {name} otherwise than the log.")
+        held = sum(run.against == "control" and run.outcome == "held" for run in known)
+        said = attack.get("held")
+        if isinstance(said, int) and said > held:
+            wrong.append(f"The page counts {said} runs of the attack {name} that held; the log has {held}.")
+    return wrong
 
 
 def _tally(page: JsonObject, claims: Mapping[str, JsonObject]) -> list[str]:
@@ -213,7 +195,3 @@ def compare_evidence(server: Server, entries: Mapping[int, bytes], replay: Repla
     if wrong:
         raise DoesNotHoldError(*wrong)
     return f"{min(len(logged), FETCHED)} of {len(logged)} failures in the log were fetched, and are what was logged."
-
-
-def _objects(value: JsonValue) -> list[JsonObject]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

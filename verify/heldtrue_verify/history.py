@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,14 @@ class History:
     """An attack's past: since when it held without a gap (None while it does not), and every time that it did not."""
 
     held_since: datetime | None
+    held: int
+    """How many runs held since then."""
     episodes: tuple[Episode, ...]
+
+
+def changes_of(terms: Sequence[Terms]) -> list[datetime]:
+    """Give the moments at which the greatest age became another."""
+    return [new.since for old, new in pairwise(terms) if new.max_age != old.max_age]
 
 
 def overdue_from(last: datetime, until: datetime, terms: Sequence[Terms]) -> datetime | None:
@@ -59,6 +67,7 @@ def recall(attack: str, results: Iterable[Result], terms: Sequence[Terms], at: d
     """Fold the results of *attack*, in the order of the log, into its history at *at*."""
     last: datetime | None = None
     held_since: datetime | None = None
+    held = 0
     episodes: list[Episode] = []
     failing: Episode | None = None
     for result in results:
@@ -69,13 +78,15 @@ def recall(attack: str, results: Iterable[Result], terms: Sequence[Terms], at: d
             if failing is not None:
                 episodes.append(replace(failing, ended_at=result.at))
             failing = None
-            held_since = result.at if held_since is None or gap is not None else held_since
+            if held_since is None or gap is not None:
+                held_since, held = result.at, 0
+            held += 1
         else:
             failing = failing or Episode("failing", attack, result.at, None, result.number)
-            held_since = None
+            held_since, held = None, 0
         last = result.at
     if failing is not None:
         episodes.append(failing)
     if last is not None and (gap := overdue_from(last, at, terms)) is not None:
         episodes.append(Episode("stale", attack, gap))
-    return History(held_since, tuple(episodes))
+    return History(held_since, held, tuple(episodes))

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from heldtrue_verify.canonical import instant_in
 from heldtrue_verify.checkpoint import Roots, show_time
-from heldtrue_verify.comparison import claims_of, compare, compare_evidence
+from heldtrue_verify.comparison import compare, compare_evidence
 from heldtrue_verify.markup import compare_html
 from heldtrue_verify.replay import TENANT_ENTRY, Replay, Standing, State
 from heldtrue_verify.tiles import TiledLog
@@ -170,7 +170,7 @@ def _fresh(case: PageCase) -> str:
 
 
 def _same(case: PageCase) -> str:
-    return compare_html(case.html, claims_of(case.page))
+    return compare_html(case.html, case.page)
 
 
 PAGE_STEPS: tuple[Step[PageCase], ...] = (

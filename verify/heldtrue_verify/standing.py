@@ -53,6 +53,8 @@ class Standing:
     """Every time that it did not hold or was not checked, newest first."""
     paper: Paper | None = None
     """The document that the log names for it."""
+    held: int = 0
+    """How many runs in a row held, of the attack with the fewest."""
 
 
 class Said(Protocol):
@@ -88,7 +90,8 @@ def stand(schedule: Schedule, log: Said, at: datetime) -> Standing:
     if worst.state is not State.PROVEN:
         since = min((e.started_at for e in episodes if e.ended_at is None), default=None)
     oldest = min(ages) if len(ages) == len(schedule.attacks) else None
-    return Standing(worst.state, worst.why, oldest, since, tuple(episodes))
+    held = min(h.held for h in histories)
+    return Standing(worst.state, worst.why, oldest, since, tuple(episodes), held=held)
 
 
 def _stand_on_paper(paper: Paper | None, at: datetime) -> Standing:

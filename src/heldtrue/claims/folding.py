@@ -136,13 +136,12 @@ class Memory:
                 self._tell(f"Run {record.gap} of the attack {record.attack} is missing from the log.")
 
     def _turn(self, generation: int) -> None:
-        """Begin a new generation: indices begin anew, and what is still open was lost with the old one."""
+        """Begin a new generation: what stands rests on it alone, as its readers see it."""
         if self.generation:
-            for records in self.records.values():
-                for record in records.values():
-                    del record.recent[:]
-                    record.announced.clear()
-                    record.last_number = 0
+            for record in (record for records in self.records.values() for record in records.values()):
+                record.begin_anew()
+            self.papers.clear()
+            self.touched.update(self.records)
         self.generation = generation
 
     def _index(self) -> None:

@@ -100,6 +100,15 @@ class Record:
         if max_age != self.max_age or self.terms_from is None:
             self.max_age, self.terms_from = max_age, at
 
+    def begin_anew(self) -> None:
+        """Rest on another log from here on: runs of the last one prove nothing in it. Failures and days stay."""
+        del self.recent[:]
+        self.announced.clear()
+        self.seen_broken.clear()
+        self.last_number = self.held_count = self.control_count = self.held_in_a_row = 0
+        self.latest = self.held_since = self.gap = None
+        self.lapsed = False
+
     def announce(self, number: int, against: Against, at: datetime, *, successor: bool = False) -> None:
         """Take in an announcement."""
         expected = self.last_number + 1
@@ -171,7 +180,7 @@ class Record:
         return True
 
     def _open_failing(self, run: Run) -> None:
-        if self.latest is not None and self.latest.outcome is not Outcome.HELD:
+        if any(old.kind is State.FAILING and old.ended_at is None for old in self.episodes):
             return
         self._remember(Episode(State.FAILING, self.attack, run.finished_at, None, run.number, run.result))
 

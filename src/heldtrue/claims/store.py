@@ -1,4 +1,7 @@
-"""Claims in SQL: schedules, runs and results; all append-only, all derivable from the log."""
+"""Claims in SQL: schedules, runs and results; all append-only, all derivable from the log.
+
+What is asked here counts where its entry is in the present log or waits for it: readers see no log before that.
+"""
 
 from __future__ import annotations
 
@@ -162,26 +165,30 @@ def open_runs(tx: SystemTx, newest: int = 1000) -> list[OpenRow]:
 
 
 def last_starts(tx: SystemTx, attacks: Sequence[str]) -> list[StartRow]:
-    """Return when each of *attacks* was last aimed at its control."""
+    """Return when each of *attacks* was last aimed at its control, by the present log."""
     return tx.many(
         StartRow,
-        "SELECT a.attack, r.started_at FROM unnest(%s::text[]) AS a(attack), LATERAL"
-        " (SELECT w.started_at FROM heldtrue.attack_runs w WHERE w.attack = a.attack AND w.against = 'control'"
-        " ORDER BY w.number DESC LIMIT 1) AS r",
+        "SELECT a.attack, last.started_at FROM unnest(%s::text[]) AS a(attack), LATERAL"
+        " (SELECT r.started_at FROM heldtrue.attack_runs r WHERE r.attack = a.attack AND r.against = 'control'"
+        " AND NOT EXISTS (SELECT FROM heldtrue.log_entries e WHERE e.leaf_id = r.leaf_id HAVING"
+        " max(e.generation) < (SELECT max(generation) FROM heldtrue.log_origins))"
+        " ORDER BY r.number DESC LIMIT 1) AS last",
         (list(attacks),),
     )
 
 
 def seen_broken(tx: SystemTx, attack: str, source_sha256: str, release: str) -> bool:
-    """Whether *attack*, with that source, has been seen to succeed against a broken control by this *release*.
+    """Whether the present log has *attack*, with that source, succeed against a broken control by this *release*.
 
     *release*: how evidence names its executor, up to the version.
     """
     return (
         tx.value(
-            "SELECT true FROM heldtrue.attack_results WHERE attack = %s AND outcome <> 'held' AND outcome = 'broken'"
+            "SELECT true FROM heldtrue.attack_results r WHERE attack = %s AND outcome <> 'held' AND outcome = 'broken'"
             " AND evidence->>'against' = 'broken-control' AND evidence->'method'->>'source_sha256' = %s"
-            " AND starts_with(evidence->>'executor', %s) ORDER BY number DESC LIMIT 1",
+            " AND starts_with(evidence->>'executor', %s)"
+            " AND NOT EXISTS (SELECT FROM heldtrue.log_entries e WHERE e.leaf_id = r.leaf_id HAVING"
+            " max(e.generation) < (SELECT max(generation) FROM heldtrue.log_origins)) ORDER BY number DESC LIMIT 1",
             (attack, source_sha256, release),
         )
         or False
@@ -189,10 +196,12 @@ def seen_broken(tx: SystemTx, attack: str, source_sha256: str, release: str) -> 
 
 
 def newest_schedules(tx: SystemTx) -> list[ScheduleRow]:
-    """Return the newest published schedule of each claim."""
+    """Return the newest schedule of each claim that the present log has, or is about to have."""
     return tx.many(
         ScheduleRow,
-        "SELECT DISTINCT ON (claim) claim, schedule FROM heldtrue.claim_schedules"
+        "SELECT DISTINCT ON (claim) claim, schedule FROM heldtrue.claim_schedules r WHERE"
+        " NOT EXISTS (SELECT FROM heldtrue.log_entries e WHERE e.leaf_id = r.leaf_id HAVING"
+        " max(e.generation) < (SELECT max(generation) FROM heldtrue.log_origins))"
         " ORDER BY claim, published_at DESC, leaf_id DESC",
     )
 

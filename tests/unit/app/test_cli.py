@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import subprocess
 import sys
@@ -90,6 +91,42 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
     for path in {path for path, _ in parameters()} - {"heldtrue verify"}:
         whole([*path.split()[1:], "--help"], prog_name="heldtrue", standalone_mode=False)
         assert f"Usage: {path}" in capsys.readouterr().out
+
+
+def unknown(group: Any, words: list[str]) -> str | None:
+    """Return what of `heldtrue WORDS…` the command line does not have."""
+    for at, word in enumerate(words):
+        if not getattr(group, "commands", None) or word.startswith("-"):
+            break
+        group = group.commands.get(word)
+        if group is None:
+            return " ".join(words[: at + 1])
+    known = {"--help"} | {name for one in group.params for name in (*one.opts, *one.secondary_opts)}
+    strange = [word for word in words if re.fullmatch("--[a-z-]+", word) and word not in known]
+    return " ".join([*words[:2], *strange]) if strange else None
+
+
+def test_every_command_that_the_documents_name_is_there() -> None:
+    root, here = typer.main.get_command(cli), Path(__file__).parents[3]
+    missing: list[str] = []
+    count = 0
+    for page in [
+        here / "README.md",
+        *sorted((here / "docs").rglob("*.md")),
+        *sorted((here / "examples").rglob("*.md")),
+    ]:
+        text = page.read_text().replace("\\\n", " ")
+        for found in re.finditer(r"(?<![\w./-])heldtrue ([a-z][^`|#<&;\n]*)", text):
+            if text[found.start() - 1] not in "`$/\n ":
+                continue
+            words = [word.strip(".,:)\"'").partition("=")[0] for word in found[1].split()]
+            if words[0] in COMMANDS or words[0] in GROUPS:
+                count += 1
+                missing += [f"{page.name}: {what}"] if (what := unknown(root, words)) else []
+            elif text[found.start() - 1] == "`":
+                missing.append(f"{page.name}: {words[0]}")
+    assert count > 200
+    assert not missing
 
 
 def test_a_command_for_an_organisation_asks_for_its_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,6 +59,8 @@ def test_certified_needs_auditor_date_expiry_and_document(missing: str) -> None:
         ({"form": "self-declaration"}, "aligned"),
         ({"form": "report-type-1", "observed_from": date(2026, 1, 1)}, "type 2"),
         ({"review_by": TODAY}, "review_by"),
+        ({"review_by": TODAY + 367 * DAY}, "review_by"),
+        ({"expires": date(2029, 10, 4)}, "three years"),
         ({"status": "roadmap"}, "roadmap"),
         ({"status": "not-in-scope"}, "not-in-scope"),
         ({"status": "aligned"}, "self-declaration"),
@@ -70,6 +72,7 @@ def test_certified_needs_auditor_date_expiry_and_document(missing: str) -> None:
     ],
     ids=[
         "postdated", "stated-ahead", "expired", "self-certified", "window-of-type-1", "reviewed-never",
+        "reviewed-too-rarely", "good-for-too-long",
         "roadmap-with-report", "out-of-scope-with-report", "aligned-with-report", "audit-without-auditor",
         "observation-without-start", "observation-not-begun", "observation-over", "observation-of-type-1",
     ],
@@ -199,6 +202,36 @@ def test_a_finding_without_a_day_by_which_it_is_mended_cannot_be_recorded() -> N
 def test_a_finding_contradicts_itself(changed: dict[str, Any]) -> None:
     with pytest.raises(RecordContradictsError):
         judged(FINDINGS, {**FINDING, **changed})
+
+
+@pytest.mark.parametrize(
+    ("kind", "document", "name", "from_day"),
+    [
+        (FINDINGS, FINDING, "fix_by", TODAY), (TESTS, TEST, "next_by", TEST["dated"]),
+        (VENDORS, VENDOR, "review_by", TODAY),
+    ],
+    ids=["finding", "test", "vendor"],
+)  # fmt: skip
+def test_nothing_is_put_off_for_more_than_a_year(kind: Kind[Any], document: Any, name: str, from_day: date) -> None:
+    judged(kind, {**document, name: from_day + 366 * DAY})
+    with pytest.raises(RecordContradictsError, match="within a year"):
+        judged(kind, {**document, name: from_day + 367 * DAY})
+
+
+def test_the_day_of_a_finding_cannot_be_moved_once_it_is_over() -> None:
+    def changed(now: datetime, **how: Any) -> None:
+        document = FINDINGS.read({**FINDING, **how})
+        FINDINGS.guard(
+            Change(item="one", document=document, history=[entry(FINDINGS, FINDING)], now=now, opened_at=NOON)
+        )
+
+    last, later = NOON + 10 * DAY, TODAY + 40 * DAY
+    changed(last, fix_by=later)
+    changed(last + DAY, title="Reworded")
+    changed(last + DAY, fix_by=TODAY + 5 * DAY)
+    changed(last + DAY, fixed_on=TODAY + 11 * DAY, fix="a change")
+    with pytest.raises(RecordContradictsError, match="overdue until it is mended"):
+        changed(last + DAY, fix_by=later)
 
 
 def test_a_finding_is_never_withdrawn() -> None:

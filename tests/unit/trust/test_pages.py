@@ -23,6 +23,7 @@ from heldtrue.trust.document import Publisher, TrustDocument, build
 from heldtrue.trust.render import ASSETS, Pages
 from heldtrue.trust.routes import by_row
 from heldtrue.trust.site import Site
+from heldtrue_verify.markup import compare_html
 
 HEAD = HeadRow("log.example", 77, b"\1" * 32, "log.example\n77\n…", NOON)
 PAGES = Pages(Site(name="Saltmarsh Figures", origin="log.example", url="https://log.example"))
@@ -80,7 +81,9 @@ def read(page: bytes) -> Marks:
 
 def test_the_page_shows_people_what_it_tells_machines() -> None:
     document = a_document()
-    marks = read(pages.trust_page(PAGES, document))
+    page = pages.trust_page(PAGES, document)
+    assert compare_html(page.decode(), json.loads(msgspec.json.encode(document))).endswith("the same in both.")
+    marks = read(page)
     assert marks.claims == {claim.id: claim.state for claim in document.claims}
     assert marks.count == len(document.claims)
     assert len(marks.ids) == len(set(marks.ids))

@@ -285,6 +285,13 @@ class Operator:
         """See the attack succeed against a broken control."""
         return self.run(attack, self.now - 20 * HOUR, "broken", "broken-control")
 
+    def attest(self, claim: str) -> int:
+        """File a document that stands behind a claim."""
+        day = self.now.date()
+        entry = {"v": 1, "kind": "attestation", "claim": claim, "title": "Letter", "owner": "lead", "withdrawn": False}
+        dates = {"dated": day.isoformat(), "expires": (day + 90 * DAY).isoformat(), "at": when(self.now)}
+        return self.log({**entry, **dates, "sha256": "ab" * 32})
+
     # -- the page
     def admit(self, claim: str, attack: str, at: datetime, kind: str = "failing") -> None:
         """Let the page list a failure."""
@@ -295,7 +302,10 @@ class Operator:
         """Every file that the instance serves."""
         note = self.checkpoint(**how)
         marks = "".join(
-            f'<li data-claim="{c["id"]}" data-state="{c["state"]}">{c["sentence"]}</li>' for c in self.page_claims
+            f'<li data-claim="{c["id"]}" data-state="{c["state"]}">{c["sentence"]}'
+            + "".join(f'<time datetime="{each["started_at"]}">then</time>' for each in c.get("failures", ()))
+            + "</li>"
+            for c in self.page_claims
         )
         document = {"claims": self.page_claims, "checkpoint": {"note": note}}
         files = {f"/log/{name}": data for name, data in self.tiles().items()}

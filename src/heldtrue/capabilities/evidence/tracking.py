@@ -8,7 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 from uuid import UUID
 
 from heldtrue.capabilities.disclosure.office import keyring
-from heldtrue.capabilities.disclosure.scoring import Severity
+from heldtrue.capabilities.disclosure.scoring import RANK, Severity
 from heldtrue.capabilities.evidence import policy as rules
 from heldtrue.capabilities.evidence import store
 from heldtrue.capabilities.evidence.model import (
@@ -44,7 +44,10 @@ class Tracked:
 def track(
     op: SystemOperation, policy: GatePolicy, reading: Reading, evidence: UUID, excused: frozenset[str]
 ) -> Tracked:
-    """Open what is new, open again what came back, resolve what a complete run does not find any more."""
+    """Open what is new, open again what came back, resolve what a complete run does not find any more.
+
+    What was accepted stays so while it is as grave as it was then.
+    """
     keys = keyring(op)
     known = {row.fingerprint: row for row in store.findings_of(op.tx, reading.kind)}
     seen: set[bytes] = set()
@@ -145,7 +148,7 @@ def _opened(
         first_seen=op.now if before is None else before.first_seen, last_seen=op.now, due_at=due, resolved_at=None,
         accepted_by=None, accepted_until=None, reason_sealed=None, evidence_id=evidence,
     )  # fmt: skip
-    if before is not None and before.state == "accepted":
+    if before is not None and before.state == "accepted" and RANK[one.severity] <= RANK[Severity(before.severity)]:
         return replace(
             row, state="accepted", accepted_by=before.accepted_by, accepted_until=before.accepted_until,
             reason_sealed=before.reason_sealed,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
@@ -18,6 +18,9 @@ import msgspec
 from heldtrue.capabilities.registers.fields import Digest, Line, Link, Prose
 from heldtrue.capabilities.registers.model import Change, Entry
 from heldtrue.kernel.errors import BadInputError
+
+YEAR = timedelta(days=366)
+"""Whatever comes again, comes again within it."""
 
 
 class RecordContradictsError(BadInputError):
@@ -126,6 +129,7 @@ def judge_test(change: Change[Test]) -> None:
     _demand(found.from_day <= found.to_day <= found.dated, "from_day, to_day and dated follow one another.")
     _demand(found.dated <= today, "dated lies ahead: a report cannot be dated after the day it is recorded.")
     _demand(found.next_by > found.dated, "next_by must be after dated.")
+    _demand(found.next_by - found.dated <= YEAR, "next_by must be within a year of dated.")
 
 
 def judge_finding(change: Change[Finding]) -> None:
@@ -136,12 +140,15 @@ def judge_finding(change: Change[Finding]) -> None:
     today = change.now.date()
     _demand(found.found_on <= today, "found_on lies ahead.")
     _demand(found.fix_by >= found.found_on, "fix_by must not be before found_on.")
+    _demand(found.fix_by - found.found_on <= YEAR, "fix_by must be within a year of found_on.")
     _demand((found.fixed_on is None) == (found.fix is None), "fixed_on and fix go together: when, and by what.")
     if found.fixed_on is not None:
         _demand(found.found_on <= found.fixed_on <= today, "fixed_on must lie between found_on and today.")
     before = None if change.before is None else change.before.document
     if before is not None:
         _demand(found.test == before.test and found.found_on == before.found_on, "test and found_on stay as they were.")
+        over = before.fix_by < today and found.fix_by > before.fix_by
+        _demand(not over, "fix_by is over and cannot be moved any more: the finding is overdue until it is mended.")
 
 
 def judge_vendor(change: Change[Vendor]) -> None:
@@ -152,6 +159,7 @@ def judge_vendor(change: Change[Vendor]) -> None:
     today = change.now.date()
     _demand(found.reviewed_on <= today, "reviewed_on lies ahead.")
     _demand(found.review_by > found.reviewed_on, "review_by must be after reviewed_on.")
+    _demand(found.review_by - found.reviewed_on <= YEAR, "review_by must be within a year of reviewed_on.")
     for one in found.certifications:
         _demand(one.dated <= today, f"{one.standard}: dated lies ahead.")
         _demand(one.expires > one.dated, f"{one.standard}: expires must be after dated.")

@@ -6,7 +6,7 @@ SOC 2 is a report of an auditor, not a certificate: nobody is "SOC 2 certified",
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
@@ -15,6 +15,10 @@ import msgspec
 from heldtrue.capabilities.registers.fields import Digest, Line, Link
 from heldtrue.capabilities.registers.model import Change
 from heldtrue.kernel.errors import BadInputError
+
+YEAR = timedelta(days=366)
+LONGEST = 3 * YEAR
+"""No certificate or report counts for longer."""
 
 
 class StatusUnfoundedError(BadInputError):
@@ -151,6 +155,7 @@ def _judge_dates(found: Certification, today: date) -> None:
         day = getattr(found, name)
         _demand(day is None or day <= today, f"{name} lies ahead: nothing can be dated after the day it is recorded.")
     _demand(found.review_by > found.stated_on, "review_by must be after stated_on.")
+    _demand(found.review_by - found.stated_on <= YEAR, "review_by must be within a year of stated_on.")
     window = found.observed_from is not None or found.observed_to is not None
     _demand(not window or found.form is Form.REPORT_TYPE_2, "Only a type 2 report has an observation window.")
     if found.observed_from is not None and found.observed_to is not None:
@@ -163,6 +168,7 @@ def _judge_certified(found: Certification, today: date) -> None:
         _demand(getattr(found, name) is not None, f"certified needs {name}.")
     if found.dated is not None and found.expires is not None:
         _demand(found.expires > found.dated, "expires must be after dated.")
+        _demand(found.expires - found.dated <= LONGEST, "expires must be within three years of dated.")
         _demand(found.expires >= today, "The document has expired, so it certifies nothing any more.")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 
 from heldtrue.capabilities.ledger import actions as ledger
@@ -21,6 +23,7 @@ from heldtrue.capabilities.room.model import (
     Grant,
     NoAgreementError,
     NoSuchGrantError,
+    cut_off,
     ends,
 )
 from heldtrue.capabilities.room.services import RoomServices, keyring, record
@@ -75,7 +78,19 @@ def behind(op: SystemOperation, token: str, *, lock: bool = False) -> Grant:
         row = grant_store.grant_of_link(op.tx, tokens.digest(token), lock=lock)
     if row is None:
         raise NoSuchGrantError
-    return opened(op, row)
+    return _as_it_stands(op, opened(op, row))
+
+
+def _as_it_stands(op: SystemOperation, grant: Grant) -> Grant:
+    """Return a grant under the terms of its document now: an agreement or an end that came later binds it too."""
+    if grant.revoked_at is not None or op.now >= grant.expires_at:
+        return grant
+    document = documents.listed(op.tx, grant.item).document
+    return replace(
+        grant,
+        needs_agreement=grant.needs_agreement or document.level == "nda",
+        expires_at=cut_off(grant.expires_at, document.expires),
+    )
 
 
 def fetch(services: RoomServices, token: str) -> Fetched:

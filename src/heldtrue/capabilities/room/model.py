@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -222,11 +222,15 @@ def ends(now: datetime, days: int, until: datetime | None, document_ends: date |
     end = until or now + timedelta(days=days)
     if end <= now or end > now + timedelta(days=MOST_DAYS):
         raise BadInputError(f"A grant ends within {MOST_DAYS} days, and not before it begins.")
-    if document_ends is not None:
-        end = min(end, datetime(document_ends.year, document_ends.month, document_ends.day, tzinfo=UTC))
+    end = cut_off(end, document_ends)
     if end <= now:
         raise ConflictError("The document itself has expired.", advice="Add a new version of it first.")
     return end
+
+
+def cut_off(end: datetime, document_ends: date | None) -> datetime:
+    """Return *end*, or where its document ends before, that."""
+    return end if document_ends is None else min(end, datetime.combine(document_ends, time(), UTC))
 
 
 def shown(at: datetime) -> str:
