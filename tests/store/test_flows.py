@@ -16,6 +16,7 @@ from house import House
 from payload_house import build_payload_house, found_house, webhook
 from receiver import Receiver
 
+from heldtrue.capabilities.transforms import steps
 from heldtrue.capabilities.transforms.schedule import LIKELY_LASTING, LIKELY_PASSING
 from heldtrue.db.tx import Database
 from heldtrue.kernel.errors import UnavailableError
@@ -259,6 +260,20 @@ def test_an_attachment_that_steps_hand_on_is_stored_once_however_large(house: Fl
     assert [job.attachments[0].data == large for job in house.desk.asked] == [True, True, True]
     assert [[one["of"] for one in each["attachments"]] for each in house.outputs(payload)] == [[1]] * 4
     assert len(house.place.stored_files()) == 1
+
+
+def test_a_run_that_an_earlier_version_began_goes_on(house: FlowHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It kept documents alone, and gave each step all attachments of the payload."""
+    monkeypatch.setattr(steps, "packed", lambda outputs, _files: b"[" + b",".join(outputs) + b"]")
+    house.desk.answer = lambda job: result("made" if json.loads(job.payload.data) == {} else "kept")
+    house.flow(house.transform(), house.transform())
+    payload = house.payload(FORM, "multipart/form-data; boundary=b")
+    house.step()
+    assert house.only()["state"] == "done"
+    first, second = house.desk.asked
+    assert json.loads(second.payload.data) == "made"
+    assert [one.data for one in second.attachments] == [one.data for one in first.attachments] != []
+    assert len(house.outputs(payload)) == 1
 
 
 def test_files_that_steps_made_count_each_time_they_are_kept(house: FlowHouse) -> None:

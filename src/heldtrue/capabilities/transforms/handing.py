@@ -28,6 +28,11 @@ class Input:
         return tuple(file if file.of is None else self.origins[file.of - 1] for file in files)
 
 
+_JSON = b"["
+"""How a run begins that was under way when this was an array of documents, each given all attachments of the payload;
+an array of MessagePack never does."""
+
+
 class _Handed(msgspec.Struct, frozen=True, array_like=True):
     document: bytes
     files: list[OutputFile]
@@ -48,10 +53,12 @@ def first(op: Operation, payload: intake.Stored, objects: ObjectStore) -> list[I
 def unpacked(op: Operation, payload: intake.Stored, handed: bytes, objects: ObjectStore) -> list[Input]:
     """Return what the step before handed on; an attachment of the payload is opened once, however often it is kept."""
     stored = _stored(op, payload, objects)
-    return [
-        _input(JobFile(None, "application/json", one.document), one.files, stored)
-        for one in msgspec.msgpack.decode(handed, type=list[_Handed])
-    ]
+    if handed.startswith(_JSON):
+        every = [OutputFile(of=ordinal) for ordinal, _, _ in payload.attachments]
+        outputs = [_Handed(bytes(one), every) for one in msgspec.json.decode(handed, type=list[msgspec.Raw])]
+    else:
+        outputs = msgspec.msgpack.decode(handed, type=list[_Handed])
+    return [_input(JobFile(None, "application/json", one.document), one.files, stored) for one in outputs]
 
 
 def _input(document: JobFile, origins: Sequence[OutputFile], stored: Callable[[int], JobFile]) -> Input:
