@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import psycopg
 import pytest
 
-from heldtrue.capabilities.ledger.store import PENDING
 from heldtrue.db.roles import at_database
-from heldtrue.db.tx import Database, PoolSizes, Question
+from heldtrue.db.tx import Database, PoolSizes
 from heldtrue.kernel.errors import StorageFullError, UnavailableError
 
 
@@ -129,84 +127,11 @@ def test_a_connection_on_which_a_group_failed_serves_nobody_else(database, make_
                     divide(divisor)
 
 
-@dataclass(frozen=True)
-class Number:
-    number: int
-
-
-@dataclass(frozen=True)
-class Setting:
-    value: str
-
-
-def numbers(number: int) -> Question:
-    return Number, "SELECT %s::int AS number", [number]
-
-
-def test_a_group_makes_two_round_trips(database, make_tenant, tmp_path):
-    tenant = make_tenant(database)
-    with Database(database.dsns, PoolSizes(1, 1, 1)) as one:
-        with one.tenant(tenant, "live") as tx:
-            conn = tx._conn
-        with (tmp_path / "trace").open("w+b") as trace:
-            conn.pgconn.trace(trace.fileno())
-            with one.group(tenant, "live", numbers(1), numbers(2)) as tx:
-                assert tx.told == [[Number(1)], [Number(2)]]
-                tx.later("SELECT 3")
-                tx.insert(PENDING, [(tenant.value, b"entry", datetime.now(UTC))])
-            conn.pgconn.untrace()
-            trace.seek(0)
-            assert [line.split(b"\t")[3].strip() for line in trace if b"\tSync" in line] == [b"Sync", b"Sync"]
-        with one.system() as system:
-            assert system.value("SELECT count(*) FROM log_pending") == 1
-
-
-def test_a_group_whose_statement_fails_is_not_committed_by_what_was_sent_behind_it(database, make_tenant):
-    tenant = make_tenant(database)
-    with pytest.raises(psycopg.errors.DivisionByZero), database.group(tenant, "live") as tx:  # noqa: PT012
-        tx.insert(PENDING, [(tenant.value, b"entry", datetime.now(UTC))])
-        tx.later("SELECT 1 / %s::int", [0])
-    with database.system() as system:
-        assert system.value("SELECT count(*) FROM log_pending") == 0
-
-
-def test_a_group_whose_connection_ends_with_the_commit_may_be_there(database, make_tenant):
-    tenant = make_tenant(database)
-    with pytest.raises(UnavailableError), database.group(tenant, "live") as tx:
-        tx.later("SELECT pg_terminate_backend(pg_backend_pid())")
-    with database.group(tenant, "live", numbers(1)) as tx:
-        assert tx.told == [[Number(1)]]
-
-
-def test_a_question_that_fails_spoils_no_connection(database, make_tenant):
-    tenant = make_tenant(database)
-    with Database(database.dsns, PoolSizes(1, 1, 1)) as one:
-        for _ in range(3):
-            failing: Question = (Number, "SELECT 1 / %s::int AS number", [0])
-            with pytest.raises(psycopg.errors.DivisionByZero), one.group(tenant, "live", failing, numbers(1)):
-                raise AssertionError("nothing was asked in vain")
-            for number in range(7):  # the driver prepares at the sixth
-                with one.group(tenant, "live", numbers(number)) as tx:
-                    assert tx.told == [[Number(number)]]
-
-
-def test_connections_that_died_while_idle_are_passed_over_by_groups(database, make_tenant, superuser):
-    tenant = make_tenant(database)
-    with Database(database.dsns, PoolSizes(2, 1, 1)) as one:
-        with one.group(tenant, "live", (Number, "SELECT pg_backend_pid() AS number", None)) as tx:
-            [[backend]] = tx.told
-        superuser.execute("SELECT pg_terminate_backend(%s, 10000)", [backend.number])
-        with one.group(tenant, "live", numbers(4)) as tx:
-            assert tx.told == [[Number(4)]]
-
-
-def test_what_is_served_is_on_the_disk_whatever_the_default(database):
-    asked: Question = (Setting, "SELECT current_setting('synchronous_commit') AS value", None)
+def test_a_durable_commit_is_on_the_disk_whatever_the_default(database):
     with Database(database.dsns, PoolSizes(1, 1, 1)) as one:
         with one.system() as tx:
-            conn = tx._conn
-        conn.execute("SET synchronous_commit = off")
-        with one.system_group(asked) as group:
-            assert group.told == [[Setting("on")]]
+            tx._conn.execute("SET SESSION synchronous_commit = off")
+        with one.system(durable=True) as tx:
+            assert tx.value("SHOW synchronous_commit") == "on"
         with one.system() as tx:
             assert tx.value("SHOW synchronous_commit") == "off"

@@ -9,9 +9,8 @@ from uuid import UUID
 
 from heldtrue.crypto.keyring import ObjectKeyRow, TenantKeyRow
 from heldtrue.db.columns import Insert
-from heldtrue.db.tx import GroupTx, Question, SystemTx, TenantTx
+from heldtrue.db.tx import GroupTx, SystemTx, TenantTx
 from heldtrue.kernel.errors import ConflictError
-from heldtrue.kernel.ids import TenantId
 
 OBJECT_KEYS = Insert(
     """INSERT INTO keystore.object_keys (tenant_id, key_id, tenant_key_id, state, wrapped, created_at)
@@ -97,21 +96,20 @@ class TxKeyRecords:
 
 
 class ManyKeyRecords(TxKeyRecords):
-    """The same for many organisations at once, whose active keys of one purpose were asked for at the beginning."""
+    """The same for many organisations at once: their active keys of one purpose are read in one round trip."""
 
     __slots__ = ("_known", "_purpose")
 
-    def __init__(self, tx: SystemTx, active: Iterable[TenantKeyRow], purpose: str) -> None:
+    def __init__(self, tx: SystemTx, tenants: Iterable[UUID], purpose: str) -> None:
         super().__init__(tx)
         self._purpose = purpose
-        self._known = {row.tenant_id: row for row in active}
-
-    @staticmethod
-    def question(tenants: Iterable[UUID], purpose: str) -> Question:
-        """Return what asks for the keys."""
-        query: LiteralString = """SELECT tenant_id, key_id, purpose, state, wrapped, created_at
-            FROM keystore.tenant_keys WHERE tenant_id = ANY(%s) AND purpose = %s AND state = 'active'"""
-        return TenantKeyRow, query, [list(tenants), purpose]
+        rows = tx.many(
+            TenantKeyRow,
+            """SELECT tenant_id, key_id, purpose, state, wrapped, created_at FROM keystore.tenant_keys
+               WHERE tenant_id = ANY(%s) AND purpose = %s AND state = 'active'""",
+            [list(tenants), purpose],
+        )
+        self._known = {row.tenant_id: row for row in rows}
 
     def tenant_key(self, tenant: UUID, purpose: str) -> TenantKeyRow | None:
         """Return the active key of *purpose* as it was read at the beginning, else as it is."""
@@ -124,16 +122,12 @@ class GroupKeyRecords(TxKeyRecords):
 
     __slots__ = ("_active",)
 
+    ACTIVE: LiteralString = """SELECT tenant_id, key_id, purpose, state, wrapped, created_at FROM keystore.tenant_keys
+        WHERE tenant_id = %s AND state = 'active'"""
+
     def __init__(self, tx: GroupTx, active: Iterable[TenantKeyRow]) -> None:
         super().__init__(tx)
         self._active = {row.purpose: row for row in active}
-
-    @staticmethod
-    def question(tenant: TenantId) -> Question:
-        """Return what asks for the keys."""
-        query: LiteralString = """SELECT tenant_id, key_id, purpose, state, wrapped, created_at
-            FROM keystore.tenant_keys WHERE tenant_id = %s AND state = 'active'"""
-        return TenantKeyRow, query, [tenant.value]
 
     def tenant_key(self, tenant: UUID, purpose: str) -> TenantKeyRow | None:
         """Return the active key of *purpose* as it was read at the beginning, else as it is."""

@@ -13,8 +13,6 @@ from heldtrue.db.columns import Insert
 
 T = TypeVar("T")
 Params = Sequence[object] | None
-Question = tuple[type[Any], LiteralString, Params]
-"""What the rows of the answer are made, a query and its parameters."""
 
 
 class Statements:
@@ -57,10 +55,6 @@ class Statements:
         """Run a statement before anything is inserted after it; here at once."""
         self._conn.execute(query, params)
 
-    def commit(self) -> psycopg.Cursor[Any]:
-        """Commit; who opened the transaction does."""
-        return self._conn.execute("COMMIT")
-
 
 class TenantTx(Statements):
     """A transaction that sees one organisation's environment and nothing else."""
@@ -68,19 +62,16 @@ class TenantTx(Statements):
     __slots__ = ()
 
 
-class Group(Statements):
-    """A transaction of two round trips: what is asked goes with its beginning, what is inserted with its commit.
+class GroupTx(TenantTx):
+    """A tenant's transaction for many operations at once: what they insert goes to the database together, at the end.
 
-    It is for operations that only add rows: nothing of theirs can be read back before the commit. A connection on
-    which a pipeline failed is not used again (`heldtrue.db.tx`).
+    It is for operations that only add rows: nothing of theirs can be read back before the commit.
     """
 
-    __slots__ = ("_before", "_rows", "_tried", "told")
+    __slots__ = ("_before", "_rows", "_tried")
 
-    def __init__(self, conn: psycopg.Connection, told: list[list[Any]]) -> None:
+    def __init__(self, conn: psycopg.Connection) -> None:
         super().__init__(conn)
-        self.told = told
-        """The rows that answer each question, in the order in which they were asked."""
         self._before: list[tuple[LiteralString, Params]] = []
         self._rows: dict[Insert, list[Sequence[object]]] = {}
         self._tried: list[tuple[Insert, Sequence[Sequence[object]]]] | None = None
@@ -107,24 +98,35 @@ class Group(Statements):
         for into, rows in tried:
             self.insert(into, rows)
 
+    def ask(self, *questions: tuple[type[Any], LiteralString, Params]) -> list[list[Any]]:
+        """Return the rows that answer each of *questions*, asked in this order and in one round trip."""
+        with self._pipeline():
+            cursors = [
+                self._conn.cursor(row_factory=class_row(cls)).execute(query, params) for cls, query, params in questions
+            ]
+            return [cursor.fetchall() for cursor in cursors]
+
     def send(self) -> None:
-        """Send what was kept; within a pipeline, it is sent with what follows."""
-        for query, params in self._before:
-            self._conn.execute(query, params)
-        for into, rows in self._rows.items():
-            super().insert(into, rows)
+        """Send what was kept, in one round trip."""
+        with self._pipeline():
+            for query, params in self._before:
+                self._conn.execute(query, params)
+            for into, rows in self._rows.items():
+                super().insert(into, rows)
 
-    def commit(self) -> psycopg.Cursor[Any]:
-        """Send what was kept, and commit: the database passes the commit over where anything before it failed."""
-        with self._conn.pipeline():
-            self.send()
-            return super().commit()
+    @contextmanager
+    def _pipeline(self) -> Generator[None]:
+        """Send what the block asks in one round trip, and close the connection where that fails.
 
-
-class GroupTx(Group, TenantTx):
-    """A tenant's transaction for many operations at once."""
-
-    __slots__ = ()
+        The driver would take statements for prepared that the database passed over after the failing one (psycopg
+        3.3.9), so that they failed for everybody who was lent this connection later.
+        """
+        try:
+            with self._conn.pipeline():
+                yield
+        except psycopg.Error:
+            self._conn.close()
+            raise
 
 
 class EdgeTx(Statements):
@@ -145,9 +147,3 @@ class SystemTx(Statements):
                 for row in rows:
                     copy.write_row(row)
             return cursor.rowcount
-
-
-class SystemGroupTx(Group, SystemTx):
-    """The machinery's transaction for many organisations at once."""
-
-    __slots__ = ()

@@ -7,28 +7,26 @@ the caller; only what says "not now" is translated here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, LiteralString, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 import psycopg
 from psycopg import errors, sql
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
-from psycopg.rows import class_row
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from heldtrue.db.columns import register
 from heldtrue.db.roles import RoleDsns
-from heldtrue.db.statements import EdgeTx, Group, GroupTx, Question, Statements, SystemGroupTx, SystemTx, TenantTx
+from heldtrue.db.statements import EdgeTx, GroupTx, Statements, SystemTx, TenantTx
 from heldtrue.kernel.errors import HeldtrueError, StorageFullError, UnavailableError
 from heldtrue.kernel.ids import TenantId
 from heldtrue.kernel.secret import Secret
 
 __all__ = [
-    "Database", "EdgeTx", "GroupTx", "OutcomeUnknownError", "PoolSizes", "Question", "SystemGroupTx", "SystemTx",
-    "TenantTx", "translated",
+    "Database", "EdgeTx", "GroupTx", "OutcomeUnknownError", "PoolSizes", "SystemTx", "TenantTx", "translated",
 ]  # fmt: skip
 
 Tx = TypeVar("Tx", bound="Statements")
@@ -50,11 +48,10 @@ class PoolSizes:
 
 
 _BEGIN = sql.SQL("BEGIN")
+_BEGIN_DURABLE = sql.SQL("BEGIN; SET LOCAL synchronous_commit = on")
 _BEGIN_TENANT = sql.SQL(
     "BEGIN; SELECT set_config('heldtrue.tenant', {}, true), set_config('heldtrue.environment', {}, true)"
 )
-_TENANT = "SELECT set_config('heldtrue.tenant', %s, true), set_config('heldtrue.environment', %s, true)"
-_DURABLE = "SET LOCAL synchronous_commit = on"
 
 
 class Database:
@@ -85,38 +82,33 @@ class Database:
     def tenant(self, tenant: TenantId, environment: str) -> Generator[TenantTx]:
         """Open a transaction of *tenant* in *environment*; commit when the block ends, roll back when it raises."""
         begin = _BEGIN_TENANT.format(sql.Literal(str(tenant.value)), sql.Literal(environment))
-        with self._transaction(self._tenant, _begins(begin, TenantTx)) as tx:
+        with self._transaction(self._tenant, begin, TenantTx) as tx:
             yield tx
 
     @contextmanager
-    def group(self, tenant: TenantId, environment: str, *questions: Question) -> Generator[GroupTx]:
-        """Open the same for many operations: *questions* are asked as it begins, inserts sent with the commit."""
-        begin = _asks(GroupTx, _TENANT, (str(tenant.value), environment), questions)
-        with self._transaction(self._tenant, begin) as tx:
+    def group(self, tenant: TenantId, environment: str) -> Generator[GroupTx]:
+        """Open the same for many operations, whose inserts are sent together when the block ends."""
+        begin = _BEGIN_TENANT.format(sql.Literal(str(tenant.value)), sql.Literal(environment))
+        with self._transaction(self._tenant, begin, GroupTx) as tx:
             yield tx
+            tx.send()
 
     @contextmanager
     def edge(self) -> Generator[EdgeTx]:
         """Open a transaction that judges credentials."""
-        with self._transaction(self._edge, _begins(_BEGIN, EdgeTx)) as tx:
+        with self._transaction(self._edge, _BEGIN, EdgeTx) as tx:
             yield tx
 
     @contextmanager
-    def system(self) -> Generator[SystemTx]:
-        """Open a transaction of the machinery."""
-        with self._transaction(self._system, _begins(_BEGIN, SystemTx)) as tx:
-            yield tx
-
-    @contextmanager
-    def system_group(self, *questions: Question) -> Generator[SystemGroupTx]:
-        """Open the same for many operations, as `group` does; durable whatever the server's default."""
-        with self._transaction(self._system, _asks(SystemGroupTx, _DURABLE, None, questions)) as tx:
+    def system(self, *, durable: bool = False) -> Generator[SystemTx]:
+        """Open a transaction of the machinery; *durable*: its commit is on the disk whatever the server's default."""
+        with self._transaction(self._system, _BEGIN_DURABLE if durable else _BEGIN, SystemTx) as tx:
             yield tx
 
     def ping(self) -> None:
         """Return when every role can ask something; raise `UnavailableError` otherwise."""
         for pool in (self._tenant, self._edge, self._system):
-            with self._transaction(pool, _begins(_BEGIN, Statements)) as tx:
+            with self._transaction(pool, _BEGIN, Statements) as tx:
                 tx.value("SELECT 1")
 
     def close(self) -> None:
@@ -131,62 +123,37 @@ class Database:
         self.close()
 
     @contextmanager
-    def _transaction(self, pool: ConnectionPool, begin: Callable[[psycopg.Connection], Tx]) -> Generator[Tx]:
-        conn, tx = self._begin(pool, begin)
+    def _transaction(
+        self, pool: ConnectionPool, begin: sql.SQL | sql.Composed, kind: Callable[[psycopg.Connection], Tx]
+    ) -> Generator[Tx]:
+        conn = self._begin(pool, begin)
         try:
             try:
-                yield tx
+                yield kind(conn)
             except psycopg.Error as error:
                 _raise(error)
-            _commit(conn, tx)
+            _commit(conn)
         finally:
-            _close(conn, pipelined=isinstance(tx, Group))
+            _close(conn)
             pool.putconn(conn)  # replaces a broken connection
 
-    def _begin(self, pool: ConnectionPool, begin: Callable[[psycopg.Connection], Tx]) -> tuple[psycopg.Connection, Tx]:
-        """Return a connection and the transaction begun on it; connections that died while idle are passed over."""
+    def _begin(self, pool: ConnectionPool, begin: sql.SQL | sql.Composed) -> psycopg.Connection:
+        """Return a connection with a transaction begun; connections that died while idle are passed over."""
         for _ in range(pool.max_size + 1):
             try:
                 conn = pool.getconn()
             except (PoolTimeout, PoolClosed, TooManyRequests) as error:
                 raise UnavailableError("the database does not answer") from error
             try:
-                return conn, begin(conn)
+                conn.execute(begin)
             except psycopg.Error as error:
                 lost = conn.closed or conn.pgconn.transaction_status == TransactionStatus.UNKNOWN
-                _close(conn, pipelined=True)
                 pool.putconn(conn)
                 if not lost:
                     _raise(error)
+            else:
+                return conn
         raise UnavailableError("the database does not answer")
-
-
-def _begins(begin: sql.SQL | sql.Composed, kind: Callable[[psycopg.Connection], Tx]) -> Callable[..., Tx]:
-    """Return what begins a transaction by one message."""
-
-    def begins(conn: psycopg.Connection) -> Tx:
-        conn.execute(begin)
-        return kind(conn)
-
-    return begins
-
-
-def _asks(
-    kind: Callable[[psycopg.Connection, list[list[Any]]], Tx],
-    setting: LiteralString,
-    params: Sequence[str] | None,
-    questions: Sequence[Question],
-) -> Callable[[psycopg.Connection], Tx]:
-    """Return what begins a transaction with a *setting*, and asks *questions* in the same round trip."""
-
-    def asks(conn: psycopg.Connection) -> Tx:
-        with conn.pipeline():
-            conn.execute(_BEGIN)
-            conn.execute(setting, params)
-            cursors = [conn.cursor(row_factory=class_row(cls)).execute(query, given) for cls, query, given in questions]
-        return kind(conn, [cursor.fetchall() for cursor in cursors])
-
-    return asks
 
 
 def _pool(dsn: Secret[str], size: int, name: str, options: str, patience: float) -> ConnectionPool:
@@ -197,17 +164,9 @@ def _pool(dsn: Secret[str], size: int, name: str, options: str, patience: float)
     )  # fmt: skip
 
 
-def _close(conn: psycopg.Connection, *, pipelined: bool) -> None:
-    """Roll back what is still open; a connection that cannot is closed, and the server rolls back by itself.
-
-    One on which a pipeline failed is closed too: the driver would take statements for prepared that the database
-    passed over after the failing one (psycopg 3.3.9), so that they failed for everybody who was lent it later.
-    """
-    status = conn.pgconn.transaction_status
-    if status == TransactionStatus.IDLE:
-        return
-    if pipelined and status == TransactionStatus.INERROR:
-        conn.close()
+def _close(conn: psycopg.Connection) -> None:
+    """Roll back what is still open; a connection that cannot is closed, and the server rolls back by itself."""
+    if conn.pgconn.transaction_status == TransactionStatus.IDLE:
         return
     try:
         conn.execute("ROLLBACK")
@@ -215,9 +174,9 @@ def _close(conn: psycopg.Connection, *, pipelined: bool) -> None:
         conn.close()
 
 
-def _commit(conn: psycopg.Connection, tx: Statements) -> None:
+def _commit(conn: psycopg.Connection) -> None:
     try:
-        answer = tx.commit()
+        answer = conn.execute("COMMIT")
     except psycopg.Error as error:
         if conn.closed:
             raise OutcomeUnknownError from error

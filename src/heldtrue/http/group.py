@@ -93,11 +93,11 @@ class GroupCommits:
     def _opened(self, members: Sequence[Member], now: datetime) -> Generator[tuple[GroupTx, Asked, TenantKeyring]]:
         """Open the transaction, and ask the database for all that the members have to know."""
         ports, (tenant, environment) = self._ports, members[0].place
-        asked = Asked([one.repeatable for one in members if one.repeatable is not None])
-        questions = (GroupKeyRecords.question(tenant), *asked.questions())
-        with ports.database.group(tenant, environment, *questions) as tx:
-            active, *told = tx.told
-            asked.told(tx, *told)
+        with ports.database.group(tenant, environment) as tx:
+            asked = Asked(tx, [one.repeatable for one in members if one.repeatable is not None])
+            active, *told = tx.ask((TenantKeyRow, GroupKeyRecords.ACTIVE, [tenant.value]), *asked.questions())
+            if told:
+                asked.told(*told)
             keys = group_keys(ports, tx, tenant, environment, active, now)
             keys.have(OBJECT, PURPOSE, "ledger")
             yield tx, asked, keys

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import LiteralString
+from typing import Any, LiteralString
 from uuid import UUID
 
 import msgspec
@@ -17,7 +17,7 @@ import msgspec
 from heldtrue.crypto.digest import sha256
 from heldtrue.crypto.keyring import TenantKeyring
 from heldtrue.db.columns import Insert
-from heldtrue.db.tx import GroupTx, Question, SystemTx, TenantTx
+from heldtrue.db.tx import GroupTx, SystemTx, TenantTx
 from heldtrue.http.exchange import MalformedRequestError
 from heldtrue.kernel.errors import ConflictError
 
@@ -148,13 +148,14 @@ ANSWERS: LiteralString = """SELECT i.credential, i.route, i.key_digest, i.body_d
 class Asked:
     """The same for a group: locks and first answers are asked for before any member is worked on."""
 
-    def __init__(self, many: Sequence[Repeatable]) -> None:
+    def __init__(self, tx: GroupTx, many: Sequence[Repeatable]) -> None:
+        self._tx = tx
         self._many = many
         self._scopes = list(dict.fromkeys(one.scope() for one in many))
         self._ours: set[bytes] = set()
         self._known: dict[tuple[UUID, str, bytes], _Row] = {}
 
-    def questions(self) -> list[Question]:
+    def questions(self) -> list[tuple[type[Any], LiteralString, Sequence[object]]]:
         """Return what is to be asked: the answers by a statement of their own, which sees what the locks waited for."""
         if not self._many:
             return []
@@ -166,9 +167,8 @@ class Asked:
             (_Named, ANSWERS, [*names, digests, first.tenant, first.environment]),
         ]
 
-    def told(self, tx: GroupTx, locks: Sequence[_Lock] = (), rows: Sequence[_Named] = ()) -> None:
-        """Take the answers, which *tx* got."""
-        self._tx = tx
+    def told(self, locks: Sequence[_Lock], rows: Sequence[_Named]) -> None:
+        """Take the answers."""
         self._ours = {scope for scope, lock in zip(self._scopes, locks, strict=True) if lock.ours}
         self._known = {(row.credential, row.route, row.key_digest): row for row in rows}
 

@@ -6,7 +6,6 @@ It keeps no state that matters: the queue is in the database, and starting after
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -19,7 +18,6 @@ from heldtrue.capabilities.deliveries.pace import Pace
 from heldtrue.capabilities.deliveries.sender import Outcome, Prepared
 from heldtrue.capabilities.deliveries.upkeep import Upkeep
 from heldtrue.capabilities.deliveries.worker import Place, Worker, WorkerServices, by_place
-from heldtrue.db.groups import GroupLimits, Groups
 from heldtrue.kernel.errors import UnavailableError
 from heldtrue.kernel.ids import PayloadId
 
@@ -34,9 +32,7 @@ GATHER = 0.005
 FIRST_WAIT, LONGEST_WAIT = 0.25, 5.0
 """Seconds between two tries while the database is away."""
 RECORD_TRIES = 12
-RECORDS = GroupLimits(group=BATCH, waiting=sys.maxsize, within=3600.0, commits=4, beside=FEW)
-"""Outcomes of one place that come while others of it are recorded share the next transaction: it costs as much as they
-do. Nobody is told that it takes too long; `RECORD_TRIES` says when they are given up."""
+RECORDERS = 4
 FIRST_PASS, LONGEST_PASS = timedelta(seconds=1), timedelta(minutes=5)
 
 __all__ = ["Engine", "Outgoing"]
@@ -56,14 +52,7 @@ class Engine:
         self._wakes = {True: asyncio.Event(), False: asyncio.Event()}
         """Set when there may be something to send to endpoints that are proven, and to others."""
         self._claiming = asyncio.Lock()
-        self._records = Groups[tuple[Place, Outcome], None](
-            self._record_together,
-            limits=RECORDS,
-            place=lambda told: told[0],
-            apart=lambda many: [[one] for one in many],
-            refused=UnavailableError,
-            unsure=UnavailableError,
-        )
+        self._outcomes: asyncio.Queue[tuple[Place, Outcome]] = asyncio.Queue()
         self._patience = FIRST_WAIT
 
     # ------------------------------------------------------------ steps
@@ -110,11 +99,18 @@ class Engine:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Forward and send until *stop* is set; attempts under way are finished and recorded before it returns."""
-        async with self._outgoing.dialer() as dialer, asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._forwarding(stop))
-            tasks.create_task(self._sending(stop, dialer.post, proven=True))
-            tasks.create_task(self._sending(stop, dialer.post, proven=False))
-            tasks.create_task(self._keeping(stop))
+        async with self._outgoing.dialer() as dialer, asyncio.TaskGroup() as recorders:
+            recording = [recorders.create_task(self._recording()) for _ in range(RECORDERS)]
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._forwarding(stop))
+                    tasks.create_task(self._sending(stop, dialer.post, proven=True))
+                    tasks.create_task(self._sending(stop, dialer.post, proven=False))
+                    tasks.create_task(self._keeping(stop))
+                await self._outcomes.join()
+            finally:
+                for task in recording:
+                    task.cancel()
 
     async def _forwarding(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -163,6 +159,24 @@ class Engine:
             else:
                 await _wait(stop, KEEP)
 
+    async def _recording(self) -> None:
+        """Record outcomes as they come, those of one place that wait together in one transaction."""
+        while True:
+            waiting = [await self._outcomes.get()]
+            while len(waiting) < BATCH and not self._outcomes.empty():
+                waiting.append(self._outcomes.get_nowait())
+            groups: dict[Place, list[Outcome]] = {}
+            for place, outcome in waiting:
+                groups.setdefault(place, []).append(outcome)
+            for place, outcomes in groups.items():
+                await self._record(place, outcomes)
+            now = self._clock.now()
+            for _, outcome in waiting:
+                endpoint = outcome.prepared.claim.endpoint_id
+                self._pace.end(endpoint)
+                self._wakes[self._pace.proven(endpoint, now)].set()
+                self._outcomes.task_done()
+
     def _wake_all(self) -> None:
         for wake in self._wakes.values():
             wake.set()
@@ -185,18 +199,7 @@ class Engine:
         return ready
 
     async def _deliver(self, post: Post, place: Place, prepared: Prepared) -> None:
-        """Send one delivery, have its outcome recorded with others of its place, and let its slot be claimed."""
-        outcome, endpoint = await self._attempt(post, prepared), prepared.claim.endpoint_id
-        try:
-            await self._records.append((place, outcome))
-        except UnavailableError:
-            log.exception("outcome given up", delivery=prepared.id)
-        self._pace.end(endpoint)
-        self._wakes[self._pace.proven(endpoint, self._clock.now())].set()
-
-    async def _record_together(self, many: Sequence[tuple[Place, Outcome]]) -> Sequence[None]:
-        await self._record(many[0][0], [outcome for _, outcome in many])
-        return [None] * len(many)
+        self._outcomes.put_nowait((place, await self._attempt(post, prepared)))
 
     async def _attempt(self, post: Post, prepared: Prepared) -> Outcome:
         started = self._clock.now()

@@ -87,9 +87,8 @@ class Journal:
     def _commit(self, many: Sequence[Served]) -> Sequence[None]:
         now = self._clock.now()
         written = {place: list(documents(place, served, now)) for place, served in by_place(many).items()}
-        tenants = {tenant.value for tenant, _ in written}
-        with self._database.system_group(ManyKeyRecords.question(tenants, PURPOSE)) as tx:
-            records = ManyKeyRecords(tx, tx.told[0], PURPOSE)
+        with self._database.system(durable=True) as tx:
+            records = ManyKeyRecords(tx, {tenant.value for tenant, _ in written}, PURPOSE)
             batches: list[AuditBatch] = []
             for (tenant, environment), texts in written.items():
                 keys = TenantKeyring(self._platform, records, self._cache, tenant, environment, self._entropy, now)

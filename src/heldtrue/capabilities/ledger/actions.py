@@ -97,7 +97,7 @@ def append_batches(
 ) -> list[LeafId]:
     """Append one document and one commitment for each of *batches*, all of them audit documents of *event*.
 
-    Two statements write them, however many they are; each is sealed under its organisation's ledger key.
+    Costs one round trip, however many they are; each is sealed under its organisation's ledger key.
     """
     leaves: list[LeafId] = []
     rows: list[tuple[TenantId, str, LeafId, bytes, bytes]] = []

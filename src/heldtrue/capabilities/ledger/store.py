@@ -130,15 +130,23 @@ def add_documents(
     rows: Sequence[tuple[TenantId, str, LeafId, bytes, bytes]],
     now: datetime,
 ) -> None:
-    """Keep documents and let their entries wait: organisation, environment, leaf, sealed document, entry."""
-    tx.insert(
-        DOCUMENTS,
+    """Keep documents and let their entries wait, in one round trip: organisation, environment, leaf, sealed, entry."""
+    leaves = [leaf.value for _, _, leaf, _, _ in rows]
+    tx.execute(
+        """WITH kept AS (
+             INSERT INTO heldtrue.ledger_documents (tenant_id, environment, leaf_id, kind, event, sealed, created_at)
+             SELECT d.tenant_id, d.environment, d.leaf_id, %s, %s, d.sealed, %s
+             FROM unnest(%b::uuid[], %s::text[], %b::uuid[], %b::bytea[])
+               AS d (tenant_id, environment, leaf_id, sealed))
+           INSERT INTO heldtrue.log_pending (leaf_id, entry, created_at)
+           SELECT p.leaf_id, p.entry, %s FROM unnest(%b::uuid[], %b::bytea[]) AS p (leaf_id, entry)""",
         [
-            (tenant.value, environment, leaf.value, str(kind), event, None, sealed, now)
-            for tenant, environment, leaf, sealed, _ in rows
+            kind, event, now,
+            [tenant.value for tenant, _, _, _, _ in rows], [environment for _, environment, _, _, _ in rows], leaves,
+            [sealed for _, _, _, sealed, _ in rows],
+            now, leaves, [entry for _, _, _, _, entry in rows],
         ],
-    )
-    tx.insert(PENDING, [(leaf.value, entry, now) for _, _, leaf, _, entry in rows])
+    )  # fmt: skip
 
 
 def add_many(

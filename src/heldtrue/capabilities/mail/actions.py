@@ -20,8 +20,9 @@ from heldtrue.capabilities.mail.model import (
     local_digest,
     new_local_part,
 )
-from heldtrue.crypto.keyring import TenantKeyring
-from heldtrue.db.tx import Database, Question
+from heldtrue.crypto.keyring import TenantKeyring, TenantKeyRow
+from heldtrue.db.keystore import GroupKeyRecords
+from heldtrue.db.tx import Database, GroupTx
 from heldtrue.http.pagination import Listing, listing
 from heldtrue.kernel.ids import AddressId, TenantId
 from heldtrue.op import Operation
@@ -68,9 +69,15 @@ def find_mailboxes(database: Database, locals_: Sequence[str]) -> list[Mailbox |
     return [found.get(digest) for digest in digests]
 
 
-def still_receiving(addresses: Iterable[AddressId]) -> Question:
-    """Return what asks for *addresses* without those that were revoked meanwhile."""
-    return store.AddressRow, store.ACTIVE, [list({address.value for address in addresses})]
+def still_receiving(
+    tx: GroupTx, tenant: TenantId, addresses: Iterable[AddressId]
+) -> tuple[list[TenantKeyRow], list[store.AddressRow]]:
+    """Return the organisation's active keys, and *addresses* without those that were revoked meanwhile. Blocking."""
+    wanted = list({address.value for address in addresses})
+    keys, rows = tx.ask(
+        (TenantKeyRow, GroupKeyRecords.ACTIVE, [tenant.value]), (store.AddressRow, store.ACTIVE, [wanted])
+    )
+    return keys, rows
 
 
 def opened_addresses(keys: TenantKeyring, rows: Iterable[store.AddressRow]) -> dict[AddressId, AddressConfig]:

@@ -28,7 +28,6 @@ from heldtrue.capabilities.mail.terms import MailBusyError, Terms, refused
 from heldtrue.crypto.keyring import OBJECT
 from heldtrue.crypto.sealing import DataKey
 from heldtrue.db.groups import GroupLimits, Groups
-from heldtrue.db.keystore import GroupKeyRecords
 from heldtrue.db.threads import Threads
 from heldtrue.db.tx import OutcomeUnknownError
 from heldtrue.http.group import group_keys
@@ -174,9 +173,8 @@ class Office:
         ports, (tenant, environment) = self._services.ports, group[0].place
         now, request = ports.clock.now(), RequestId.new(ports.clock.now(), ports.entropy)
         actor = Actor(kind="mail", tenant=tenant, environment=environment)
-        receiving = still_receiving([box.id for one in group for box in one.letter.boxes.values()])
-        with ports.database.group(tenant, environment, GroupKeyRecords.question(tenant), receiving) as tx:
-            active, rows = tx.told
+        with ports.database.group(tenant, environment) as tx:
+            active, rows = still_receiving(tx, tenant, [box.id for one in group for box in one.letter.boxes.values()])
             keys = group_keys(ports, tx, tenant, environment, active, now)
             keys.have(OBJECT, ledger.PURPOSE)
             op = Operation(
