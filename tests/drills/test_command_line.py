@@ -281,7 +281,7 @@ def test_reports_and_advisories(operator: Line, tmp_path: Path) -> None:
     assert report in {one["id"] for one in operator("reports", "list")}
     assert operator("reports", "list", "--overdue") == []
     assert "Contact: " in operator.printed(0, "disclosure", "security-txt")
-    operator.refused(1, "key make", "disclosure", "key", "--show")
+    operator.refused(1, "heldtrue disclosure key", "disclosure", "key", "--show")
     advisory = {
         "title": "By command", "summary": "x", "vector": CRITICAL, "product": "Gateway", "affected": ["1.0"],
         "fixed": ["1.1"], "remediation": "Install 1.1.",

@@ -224,6 +224,15 @@ def test_a_post_that_got_no_answer_is_repeated_under_the_same_key(served: tuple[
         api.post("/v1/things", {"a": 1}, idempotent=False)
 
 
+def test_a_post_of_nothing_has_no_body(served: tuple[Quiet, Api, TlsFiles]) -> None:
+    server, api, _ = served
+    server.answers += [(200, {}), (200, {})]
+    api.post("/v1/things/1/disable", idempotent=False)
+    api.post("/v1/things", {})
+    (_, _, headers, nothing), (_, _, _, something) = server.asked
+    assert (nothing, headers.get("Content-Type"), something) == (b"", None, b"{}")
+
+
 def test_a_refusal_keeps_its_words(served: tuple[Quiet, Api, TlsFiles]) -> None:
     server, api, _ = served
     server.answers += [(409, {"detail": "It exists.", "advice": "Use it."})]

@@ -15,7 +15,7 @@ _TABLE, _COLUMN = "disclosure_keys", "secret_sealed"
 
 
 class NoKeyError(NotFoundError):
-    """No OpenPGP key is published; make one with `heldtrue disclosure key make`."""
+    """No OpenPGP key is published; make one with `heldtrue disclosure key`."""
 
     code = "no-disclosure-key"
 
