@@ -19,7 +19,7 @@ import typer
 
 from heldtrue.app import instance
 from heldtrue.app.cli import COMMANDS, GROUPS, commands, run
-from heldtrue.app.cli.client import Api, RefusedError
+from heldtrue.app.cli.client import Api, RefusedError, encoded
 from heldtrue.app.cli.output import sentence
 from heldtrue.app.cli.session import open_session
 from heldtrue.crypto.tls import TlsFiles, ensure_local_authority
@@ -31,8 +31,12 @@ cli = commands([*COMMANDS, *GROUPS])
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [(SettingsError("x"), 2), (BadInputError("x"), 2), (UnavailableError("x"), 1), (NotFoundError(), 1)],
-)
+    [
+        (SettingsError("x"), 2), (BadInputError("x"), 2), (UnavailableError("x"), 1), (NotFoundError(), 1),
+        (FileNotFoundError(2, "No such file or directory", "/nowhere"), 1),
+    ],
+    ids=["settings", "input", "unavailable", "not-found", "the-system"],
+)  # fmt: skip
 def test_an_error_is_one_sentence_and_an_exit_code(
     error: Exception, status: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -50,6 +54,11 @@ def test_an_error_is_one_sentence_and_an_exit_code(
     assert capsys.readouterr().err.startswith("heldtrue: ")
     assert run(app, ["two"]) == 5
     assert run(app, ["three"]) == 2
+
+
+def test_a_number_that_no_request_can_hold_is_refused_in_a_sentence() -> None:
+    with pytest.raises(BadInputError, match="64-bit"):
+        encoded({"cents": 2**70})
 
 
 def test_advice_follows_the_message() -> None:

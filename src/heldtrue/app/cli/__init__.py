@@ -114,6 +114,9 @@ def run(cli: typer.Typer, arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read us is gone; nothing is lost
         return 1
+    except OSError as error:
+        complain(BadInputError(f"{error.filename or 'the system'}: {error.strerror or error}"))
+        return 1
     except HeldtrueError as error:
         complain(error)
         return 2 if isinstance(error, SettingsError | BadInputError) else 1

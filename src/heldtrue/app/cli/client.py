@@ -12,10 +12,18 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import orjson
 
-from heldtrue.kernel.errors import HeldtrueError, SettingsError, UnavailableError
+from heldtrue.kernel.errors import BadInputError, HeldtrueError, SettingsError, UnavailableError
 from heldtrue.kernel.secret import Secret
 
 TIMEOUT = 60.0
+
+
+def encoded(body: object) -> bytes:
+    """Return *body* as JSON; raise `BadInputError` for what no request can hold."""
+    try:
+        return orjson.dumps(body)
+    except TypeError as error:
+        raise BadInputError(f"this cannot be sent: {error}") from error
 
 
 class RefusedError(HeldtrueError):
@@ -74,11 +82,11 @@ class Api:
         headers = {"Idempotency-Key": secrets.token_hex(16)} if idempotent else {}
         if body is None:  # what takes no body refuses an empty object
             return self.call("POST", path, None, headers)
-        return self.call("POST", path, orjson.dumps(body), {**headers, "Content-Type": "application/json"})
+        return self.call("POST", path, encoded(body), {**headers, "Content-Type": "application/json"})
 
     def put(self, path: str, body: object) -> Any:
         """Put JSON and return the JSON answer."""
-        return self.call("PUT", path, orjson.dumps(body), {"Content-Type": "application/json"})
+        return self.call("PUT", path, encoded(body), {"Content-Type": "application/json"})
 
     def delete(self, path: str, **query: object) -> Any:
         """Delete what is at *path*."""

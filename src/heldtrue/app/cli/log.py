@@ -57,7 +57,7 @@ def witnesses(session: Session) -> None:
     found = session.public().get("/log/witnesses")
     columns = ["name", "size", "behind", "cosigned_at", "age_s", "late", "trouble"]
     session.out.rows(
-        found["witnesses"], columns, empty="Nobody cosigns this log: name a witness in the settings, as [[witness]]."
+        found["witnesses"], columns, empty="Nobody cosigns this log: name a witness in the settings, as [\\[witness]]."
     )
     if any(each["late"] for each in found["witnesses"]):
         raise typer.Exit(1)
