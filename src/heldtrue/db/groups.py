@@ -174,6 +174,8 @@ class Groups(Generic[Item, Done]):
             if not self._under_way[place]:
                 del self._under_way[place]
             self._waiting -= len(group.items)
+        # Here, not when the loop hears of the end: whoever was answered may come again before that, to nobody.
+        self._commits.difference_update({asyncio.current_task()})
 
     async def _commit_each(self, items: Sequence[Item]) -> Sequence[Done | Exception]:
         """Commit *items* at once; where that fails for another reason than the database's absence, part by part.

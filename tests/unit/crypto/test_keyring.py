@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import secrets
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -18,6 +20,7 @@ from heldtrue.crypto.keyring import (
     KeyDestroyedError,
     KeyState,
     KeyTransitionError,
+    ObjectKeyRow,
     TenantKeyring,
     advance,
 )
@@ -306,3 +309,25 @@ def test_many_objects_keys_come_together_without_the_destroyed_and_unknown_ones(
     found = keys.object_keys([kept.id, gone.id, stranger.id])
     assert set(found) == {kept.id}
     assert keys.open_object(found[kept.id], "t", "c", "r", sealed) == b"content"
+
+
+def test_an_operation_asks_for_each_objects_key_once_and_forgets_the_one_it_destroys(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = house.keys().new_object_key().id, house.keys().new_object_key().id
+    asked: list[set[UUID]] = []
+    find = house.records.find_object_keys
+
+    def noting(tenant: UUID, key_ids: Sequence[UUID]) -> list[ObjectKeyRow]:
+        asked.append(set(key_ids))
+        return find(tenant, key_ids)
+
+    monkeypatch.setattr(house.records, "find_object_keys", noting)
+    keys = house.keys()
+    assert set(keys.object_keys([one])) == {one}
+    assert set(keys.object_keys([one, two])) == {one, two}
+    assert set(keys.object_keys([one, two])) == {one, two}
+    assert asked == [{one.value}, {two.value}]
+    keys.destroy(one)
+    assert set(keys.object_keys([one, two])) == {two}
+    assert set(house.keys().object_keys([one, two])) == {two}

@@ -223,3 +223,17 @@ def test_another_loop_may_follow_one_that_was_cut_off() -> None:
 
     asyncio.run(cut())
     run(after)
+
+
+def test_who_comes_again_at_once_after_an_answer_is_committed_too() -> None:
+    scene = Scene()
+    scene.free.set()
+
+    async def again(name: str) -> list[str]:
+        return [await scene.groups.append(f"a{name}{number}") for number in range(3)]
+
+    async def work() -> None:
+        assert await asyncio.gather(again("x"), again("y")) == [["AX0", "AX1", "AX2"], ["AY0", "AY1", "AY2"]]
+
+    run(work)
+    assert [len(commit) for commit in scene.commits] == [2, 2, 2]
