@@ -9,7 +9,8 @@ from typing import Any, cast
 
 from tests.browser.scenes import NOW, ORIGIN, busy_standing
 
-from heldtrue.app.cli.entries import entries_of, read
+from heldtrue.app.cli import files
+from heldtrue.app.cli.entries import entries_of
 from heldtrue.app.registers import KINDS
 from heldtrue.capabilities.registers.company import Company
 from heldtrue.capabilities.registers.feeds import Channel
@@ -36,7 +37,7 @@ def _entry(register: str, item: str, document: Any, back: int = 3) -> Entry[Any]
 
 def of_register(register: str) -> list[Entry[Any]]:
     """Return the items of a register in the example."""
-    found = [one for one in entries_of(read(EXAMPLE)) if one["register"] == register]
+    found = [one for one in entries_of(files.document(EXAMPLE)) if one["register"] == register]
     return [_entry(register, one["item"], KINDS[register].read(one["document"])) for one in found]
 
 

@@ -210,6 +210,7 @@ def test_registers(operator: Line, tmp_path: Path) -> None:
     assert operator("registers", "review", "by-command")["document"]["title"] == "By command"
     operator.refused(1, "[company]", "registers", "adopt", "backup", "--owner", "CTO")
     operator.refused(2, "TOML", "registers", "put", "contacts", "x", written(tmp_path / "y.toml", "= 1"))
+    operator.refused(2, "none cannot be read", "registers", "put", "contacts", "x", tmp_path / "none")
     operator.refused(1, "mail", "registers", "put", "contacts", "x", written(tmp_path / "z.toml", "mail = 1\n"))
     operator.refused(2, "there is no register", "registers", "schema", "nothing")
 

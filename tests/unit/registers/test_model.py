@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from heldtrue.app.cli.entries import UnreadableFileError, entries_of, read
+from heldtrue.app.cli.entries import entries_of
+from heldtrue.app.cli.files import UnreadableFileError, document
 from heldtrue.app.registers import KINDS
 from heldtrue.capabilities.ledger.model import clear_entry
 from heldtrue.capabilities.registers.kinds import CONTACTS
@@ -31,12 +32,12 @@ def test_the_example_of_the_specification_is_what_is_logged() -> None:
 
 
 def test_the_example_to_import_is_taken_by_every_register() -> None:
-    written = read(ROOT / "examples/registers.toml")
+    written = document(ROOT / "examples/registers.toml")
     seen = set()
     for one in entries_of(written):
         kind = KINDS[one["register"]]
-        document = kind.read(one["document"])
-        kind.guard(Change(item=one["item"], document=document, history=[], now=NOON, opened_at=None))
+        read = kind.read(one["document"])
+        kind.guard(Change(item=one["item"], document=read, history=[], now=NOON, opened_at=None))
         seen.add(kind.name)
     assert seen >= {"sub-processors", "certifications", "tests", "vendors", "retention", "contacts", "locations"}
 
@@ -74,11 +75,11 @@ def test_a_file_that_cannot_be_imported_says_so(tmp_path: Path, text: str) -> No
     file = tmp_path / "import.json"
     file.write_text(text)
     with pytest.raises(UnreadableFileError):
-        entries_of(read(file))
+        entries_of(document(file))
 
 
 def test_dates_of_toml_are_days(tmp_path: Path) -> None:
     file = tmp_path / "import.toml"
     file.write_text("[tests.one]\ndated = 2026-11-22\nat = 2026-11-22T12:00:00Z\n")
     assert tomllib.loads(file.read_text())["tests"]["one"]["dated"].year == 2026
-    assert read(file)["tests"]["one"] == {"dated": "2026-11-22", "at": "2026-11-22T12:00:00+00:00"}
+    assert document(file)["tests"]["one"] == {"dated": "2026-11-22", "at": "2026-11-22T12:00:00+00:00"}

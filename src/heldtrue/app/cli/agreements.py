@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from heldtrue.app.cli import files
 from heldtrue.app.cli.client import segment
-from heldtrue.app.cli.questionnaire import Out, read_file, write_new
+from heldtrue.app.cli.questionnaire import Out
 from heldtrue.app.cli.session import Session, command
 from heldtrue.kernel.errors import BadInputError
 
@@ -103,7 +104,7 @@ def render(
     from orjson import dumps
 
     made = session.operator().raw("POST", "/v1/agreements/drafts", dumps(asked), {"Content-Type": "application/json"})
-    write_new(output, made)
+    files.write_new(output, made)
     session.out.record({"saved_to": str(output), "bytes": len(made)})
 
 
@@ -118,7 +119,7 @@ def file(
     org: Annotated[str | None, typer.Option("--org", help="org_…, when it is a customer here.")] = None,
 ) -> None:
     """File a signed copy: sealed, its hash committed to the log."""
-    content = base64.b64encode(read_file(signed)).decode()
+    content = base64.b64encode(files.content(signed)).decode()
     asked = {
         "document": document, "counterparty": counterparty, "organisation_id": org, "signed_on": signed_on,
         "file_name": signed.name, "content": content,
@@ -137,7 +138,7 @@ def list_all(session: Session) -> None:
 @command(agreements, "get")
 def get(session: Session, agreement: Annotated[str, typer.Argument(help="agr_…")], output: Out) -> None:
     """Write a signed copy to a file, checked against its recorded hash."""
-    write_new(output, session.operator().raw("GET", f"/v1/agreements/{segment(agreement)}/file"))
+    files.write_new(output, session.operator().raw("GET", f"/v1/agreements/{segment(agreement)}/file"))
     session.out.record({"saved_to": str(output)})
 
 
@@ -160,7 +161,7 @@ def _starter(document: str, owner: str, effective: date, seen: date, file: Path 
     made["review_by"] = (seen + timedelta(days=365)).isoformat()
     if file is None:
         return made
-    written = read_file(file).decode()
+    written = files.text(file)
     if document == "sla":
         return {**made, "levels": tomllib.loads(written).get("levels")}
     return {**made, "text": written}

@@ -13,6 +13,7 @@ import orjson
 import typer
 
 from heldtrue.app import instance, requests
+from heldtrue.app.cli import files
 from heldtrue.app.cli.session import Session, command
 from heldtrue.app.maintenance import settings_of
 from heldtrue.app.publication import PAUSE, known
@@ -157,10 +158,7 @@ def attest(
     expires: Annotated[str, typer.Option(help="From which day on it counts no more.")],
 ) -> None:
     """File a dated document behind a claim that no machine can prove; it enters the log and expires."""
-    try:
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError as error:
-        raise SettingsError(f"{file} cannot be read: {error.strerror}", advice="Check --file.") from error
+    digest = hashlib.sha256(files.content(file)).hexdigest()
     asked = {"claim": claim, "title": title, "owner": owner, "dated": dated, "expires": expires, "sha256": digest}
     session.out.record(session.operator().post("/v1/attestations", asked))
 

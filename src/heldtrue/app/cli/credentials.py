@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from heldtrue.app.cli import files
 from heldtrue.app.cli.client import segment
 from heldtrue.app.cli.session import Session, command
 from heldtrue.kernel.errors import BadInputError
@@ -82,8 +82,4 @@ def _id(session: Session, text: str) -> str:
 
 
 def _value(file: Path) -> str:
-    try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInputError(f"{file} cannot be read as UTF-8", advice="Check the path and the file.") from error
-    return text.removesuffix("\n").removesuffix("\r")
+    return files.text(file).removesuffix("\n").removesuffix("\r")

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from heldtrue.app.cli import files
 from heldtrue.app.cli.client import segment
 from heldtrue.app.cli.session import Session, command
 from heldtrue.kernel.errors import SettingsError
@@ -46,7 +47,7 @@ def add(
     api = session.operator()
     sent = {"Content-Type": mimetypes.guess_type(file.name)[0] or "application/octet-stream"}
     with session.out.progress.status(f"sending {file.name}"):
-        api.call("PUT", f"/v1/documents/{segment(item)}/file", _read(file), sent)
+        api.call("PUT", f"/v1/documents/{segment(item)}/file", files.content(file), sent)
     asked: dict[str, Any] = {
         "title": title, "level": level, "summary": summary, "kind": kind, "cover_note": cover_note, "dated": dated,
         "expires": expires, "access": "click-through" if click_through else "decided",
@@ -81,10 +82,7 @@ def nda(
     title: Annotated[str, typer.Option(help="What it is called.")] = "Mutual non-disclosure agreement",
 ) -> None:
     """Record the text of the non-disclosure agreement, as a new version of it; earlier acceptances name theirs."""
-    try:
-        text = _read(file).decode("utf-8").strip()
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{file} is not text in UTF-8", advice="Write it as plain text.") from error
+    text = files.text(file).strip()
     document = {"document": {"title": title, "text": text.replace("\r\n", "\n")}}
     session.out.record(
         session.operator().call("PUT", "/v1/registers/agreements-nda/standard", orjson.dumps(document), _JSON)
@@ -128,7 +126,7 @@ def trace(
 
     if (file is None) == (number is None):
         raise SettingsError("name a file or a number", advice="Write `heldtrue documents trace FILE`.")
-    marks = [number] if number is not None else marks_in(_read(file)) if file is not None else []
+    marks = [number] if number is not None else marks_in(files.content(file)) if file is not None else []
     found = [
         session.operator().get(f"/v1/downloads/{segment(mark)}") for mark in marks if mark and mark.startswith("dld_")
     ]
@@ -160,10 +158,3 @@ def _named(title: str) -> str:
     if not name:
         raise SettingsError(f"no name can be made of the title {title!r}", advice="Give one with --name.")
     return name
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise SettingsError(f"{file} cannot be read: {error.strerror}", advice="Check the path.") from error

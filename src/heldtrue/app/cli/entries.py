@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-import tomllib
-from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, cast
 
-import orjson
 import typer
 
+from heldtrue.app.cli import files
 from heldtrue.app.cli.client import Api, segment
 from heldtrue.app.cli.session import Session, command
-from heldtrue.kernel.errors import BadInputError
 
 registers = typer.Typer(
     help="What the operator declares in public: sub-processors, certifications, policies and others (operator).",
@@ -22,12 +18,6 @@ registers = typer.Typer(
 Register = Annotated[str, typer.Argument(help="As `sub-processors`; `heldtrue registers list` shows them.")]
 Item = Annotated[str, typer.Argument(help="Its name: a-z, 0-9, dot and hyphen.")]
 _COLUMNS = ["item", "version", "document", "recorded_at", "withdrawn"]
-
-
-class UnreadableFileError(BadInputError):
-    """The file is not TOML or JSON of the form `{register: {item: document}}`; the message says what is wrong."""
-
-    code = "unreadable-file"
 
 
 @command(registers, "list")
@@ -54,7 +44,9 @@ def show_schema(session: Session, register: Register) -> None:
         if one["register"] == register:
             session.out.json(one["schema"])
             return
-    raise UnreadableFileError(f"there is no register {register!r}", advice="`heldtrue registers list` shows them.")
+    raise files.UnreadableFileError(
+        f"there is no register {register!r}", advice="`heldtrue registers list` shows them."
+    )
 
 
 @command(registers, "show")
@@ -78,7 +70,7 @@ def put(
     file: Annotated[Path, typer.Argument(help="The document, as TOML or JSON; `-` reads JSON from standard input.")],
 ) -> None:
     """Record the next version of an item; it enters the log with it."""
-    session.out.record(session.operator().put(_path(register, item), {"document": read(file)}))
+    session.out.record(session.operator().put(_path(register, item), {"document": files.document(file)}))
 
 
 @command(registers, "withdraw")
@@ -100,7 +92,7 @@ def import_file(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; record nothing.")] = False,
 ) -> None:
     """Record all items of a file at one time, or none of them; exit 1 when any was refused."""
-    asked = {"entries": entries_of(read(file)), "dry_run": dry_run}
+    asked = {"entries": entries_of(files.document(file)), "dry_run": dry_run}
     found = session.operator().post("/v1/registers", asked, idempotent=False)
     session.out.rows(found["data"], ["register", "item", "outcome", "version", "refusal"], empty="The file is empty.")
     if not found["recorded"]:
@@ -120,46 +112,21 @@ def export(
     session.out.json({name: _documents(api, name, as_of) for name in register or _names(api)})
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Return the object in a TOML or JSON file; raise `UnreadableFileError`."""
-    try:
-        if str(path) == "-":
-            found: object = orjson.loads(sys.stdin.buffer.read())
-        elif path.suffix == ".toml":
-            found = tomllib.loads(path.read_text("utf-8"))
-        else:
-            found = orjson.loads(path.read_bytes())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, orjson.JSONDecodeError) as error:
-        raise UnreadableFileError(f"{path}: {error}", advice="Write TOML (in a .toml file) or JSON.") from error
-    if not isinstance(found, dict):
-        raise UnreadableFileError(f"{path} holds no object", advice="Write `{register: {item: document}}`.")
-    return cast("dict[str, Any]", _plain(found))
-
-
 def entries_of(found: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the items of `{register: {item: document}}`, as the API takes them."""
     entries: list[dict[str, Any]] = []
     for register, items in found.items():
         if not isinstance(items, dict):
-            raise UnreadableFileError(f"{register} is no table of items", advice=f"Write [{register}.item-name].")
+            raise files.UnreadableFileError(f"{register} is no table of items", advice=f"Write [{register}.item-name].")
         for item, document in cast("dict[str, Any]", items).items():
             if not isinstance(document, dict):
-                raise UnreadableFileError(f"{register}.{item} is no document", advice="Write its members below it.")
+                raise files.UnreadableFileError(
+                    f"{register}.{item} is no document", advice="Write its members below it."
+                )
             entries.append({"register": register, "item": item, "document": document})
     if not entries:
-        raise UnreadableFileError("the file has no entry", advice="Write `{register: {item: document}}`.")
+        raise files.UnreadableFileError("the file has no entry", advice="Write `{register: {item: document}}`.")
     return entries
-
-
-def _plain(value: Any) -> Any:
-    """Return *value* with TOML's dates as text."""
-    if isinstance(value, date | datetime):
-        return value.isoformat()
-    if isinstance(value, dict):
-        return {name: _plain(one) for name, one in cast("dict[str, Any]", value).items()}
-    if isinstance(value, list):
-        return [_plain(one) for one in cast("list[Any]", value)]
-    return value
 
 
 def _names(api: Api) -> list[str]:
@@ -188,7 +155,7 @@ def adopt(
     """Put a policy in force today, with an owner; it is due for review a year from now."""
     asked: dict[str, Any] = {"policy": policy, "owner": owner, "title": title}
     if file is not None:
-        asked["text"] = _text(file)
+        asked["text"] = files.text(file)
     made = session.operator().post("/v1/policies/adopt", asked, idempotent=False)
     session.out.record({**made, "document": {**made["document"], "text": "…"}} if not session.out.as_json else made)
 
@@ -219,10 +186,3 @@ def respond(
     """Answer an objection."""
     path = f"/v1/objections/{segment(objection)}/response"
     session.out.record(session.operator().post(path, {"response": text}, idempotent=False))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UnreadableFileError(f"{path}: {error}", advice="Name a text file in UTF-8.") from error

@@ -12,6 +12,7 @@ import typer
 
 from heldtrue.app import maintenance
 from heldtrue.app.boot import Ground
+from heldtrue.app.cli import files
 from heldtrue.app.cli.session import Session, command
 from heldtrue.capabilities.keystore import actions as keystore
 from heldtrue.capabilities.keystore.succession import succeed as open_successor
@@ -105,7 +106,7 @@ def resume(
     checkpoint_file: Annotated[Path, typer.Option("--checkpoint", help="The last checkpoint that was published.")],
 ) -> None:
     """Go on after a restore, when nothing that was published is missing; the instance must be stopped."""
-    text = _read(checkpoint_file)
+    text = files.text(checkpoint_file)
 
     def work(ground: Ground, database: Database) -> dict[str, Any]:
         home = ground.home
@@ -125,7 +126,7 @@ def succeed(
     ] = None,
 ) -> None:
     """Open a new log behind one that cannot go on; its first entry names what is lost. Stop the instance before."""
-    text = _read(checkpoint_file) if checkpoint_file else None
+    text = files.text(checkpoint_file) if checkpoint_file else None
 
     def work(ground: Ground, database: Database) -> dict[str, Any]:
         home = ground.home
@@ -137,10 +138,3 @@ def succeed(
     with maintenance.stopped(session.data.root) as (home, base):
         session.out.record(maintenance.as_service(home, base, work))
         session.out.say("The log has a new key: publish the pin that the next start prints.")
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInputError(f"{path} cannot be read as a checkpoint", advice="Check the path.") from error

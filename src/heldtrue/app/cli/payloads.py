@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from heldtrue.app.cli import files
 from heldtrue.app.cli.client import Api, segment
 from heldtrue.app.cli.session import Session, command
-from heldtrue.kernel.errors import BadInputError
 
 payloads = typer.Typer(help="Payloads: send, look at, erase.", no_args_is_help=True)
 
@@ -63,11 +63,13 @@ def erase(session: Session, payload: PayloadArgument) -> None:
 def send_file(api: Api, file: Path, content_type: str | None, attachments: Sequence[Path]) -> dict[str, Any]:
     """Send *file*, as it is or with *attachments* as multipart/form-data (RFC 7578), and return the answer."""
     kind = content_type or guess_type(file)
-    body = _read(file)
+    body = files.content(file)
     if attachments:
         boundary = secrets.token_hex(16)
         parts = [_part(boundary, "payload", file.name, kind, body)]
-        parts += [_part(boundary, "attachment", path.name, guess_type(path), _read(path)) for path in attachments]
+        parts += [
+            _part(boundary, "attachment", path.name, guess_type(path), files.content(path)) for path in attachments
+        ]
         body = b"".join(parts) + f"--{boundary}--\r\n".encode()
         kind = f"multipart/form-data; boundary={boundary}"
     headers = {"Content-Type": kind, "Idempotency-Key": secrets.token_hex(16)}
@@ -88,10 +90,3 @@ def _part(boundary: str, name: str, filename: str, kind: str, content: bytes) ->
         f"Content-Type: {kind}\r\n\r\n"
     )
     return head.encode() + content + b"\r\n"
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise BadInputError(f"{file} cannot be read: {error.strerror}", advice="Check the path.") from error

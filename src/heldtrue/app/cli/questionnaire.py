@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from heldtrue.app.cli import files
 from heldtrue.app.cli.client import segment
 from heldtrue.app.cli.session import Session, command
-from heldtrue.kernel.errors import BadInputError, SettingsError
+from heldtrue.kernel.errors import BadInputError
 
 questionnaire = typer.Typer(
     help="Our due-diligence questionnaire, and customers' own, answered from claims and registers.",
@@ -34,14 +35,14 @@ def export(
     if wanted not in _FORMATS:
         raise BadInputError(f"there is no format {wanted!r}", advice=f"Choose one of {', '.join(_FORMATS)}.")
     found = session.public().get("/trust/questionnaire.json")
-    write_new(output, session.public().raw("GET", f"/trust/questionnaire.{wanted}"))
+    files.write_new(output, session.public().raw("GET", f"/trust/questionnaire.{wanted}"))
     session.out.record({"saved_to": str(output), "summary": found["summary"], **found["tally"]})
 
 
 @command(questionnaire, "import")
 def import_file(session: Session, file: Annotated[Path, typer.Argument(help="A customer's XLSX or CSV.")]) -> None:
     """Take in a customer's spreadsheet and propose answers."""
-    asked = {"name": file.name, "content": base64.b64encode(read_file(file)).decode()}
+    asked = {"name": file.name, "content": base64.b64encode(files.content(file)).decode()}
     made = session.operator().post("/v1/questionnaires", asked)
     _show(session, made)
     session.out.say(f"Next: `heldtrue questionnaire confirm {made['id']} --row 1 --by YOUR-NAME`.")
@@ -102,7 +103,7 @@ def confirm(
 def file(session: Session, questionnaire_id: Id, output: Out) -> None:
     """Write a copy of the customer's own file with the confirmed answers filled in."""
     path = f"/v1/questionnaires/{segment(questionnaire_id)}/file"
-    write_new(output, session.operator().raw("GET", path))
+    files.write_new(output, session.operator().raw("GET", path))
     session.out.record({"saved_to": str(output)})
 
 
@@ -111,25 +112,6 @@ def remove(session: Session, questionnaire_id: Id) -> None:
     """Remove a questionnaire and its file; confirmed answers stay remembered."""
     session.operator().delete(f"/v1/questionnaires/{segment(questionnaire_id)}")
     session.out.record({"id": questionnaire_id, "state": "removed"})
-
-
-def read_file(path: Path) -> bytes:
-    """Return a file's bytes."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}", advice="Check the name.") from error
-
-
-def write_new(path: Path, content: bytes) -> None:
-    """Write a file that is not there yet."""
-    try:
-        with path.open("xb") as out:
-            out.write(content)
-    except FileExistsError as error:
-        raise SettingsError(f"{path} exists already", advice="Choose another name; it is not overwritten.") from error
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be written: {error.strerror}", advice="Choose another place.") from error
 
 
 def _strong(one: dict[str, Any], at_least: float) -> bool:

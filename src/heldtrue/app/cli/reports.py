@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 import typer
 
+from heldtrue.app.cli import files
 from heldtrue.app.cli.client import segment
 from heldtrue.app.cli.session import Session, command
 from heldtrue.kernel.errors import BadInputError
@@ -18,12 +18,6 @@ disclosure = typer.Typer(help="The OpenPGP key and security.txt (operator).", no
 advisories = typer.Typer(help="Security advisories, as CSAF and feeds (operator).", no_args_is_help=True)
 Report = Annotated[str, typer.Argument(help="rep_…")]
 Message = Annotated[str | None, typer.Option("--message", help="What its reporter is told, on the report's own page.")]
-
-
-class UnreadableAdvisoryError(BadInputError):
-    """The file is no advisory in TOML or JSON; `docs/guides/disclosure.md` has an example."""
-
-    code = "unreadable-advisory"
 
 
 @command(reports, "list")
@@ -122,7 +116,7 @@ def key(
         return
     asked: dict[str, Any] = {"days": days}
     if public_key is not None:
-        asked["public_key"] = _text(public_key)
+        asked["public_key"] = files.text(public_key)
     made = api.post("/v1/disclosure/key", asked)
     session.out.record(made if session.out.as_json else {**made, "public_key": "at /.well-known/pgp-key.txt"})
 
@@ -141,7 +135,7 @@ def publish(
 ) -> None:
     """Publish an advisory, or the next version of one: on the page, in the feeds and as CSAF, at once and for good."""
     path = f"/v1/registers/advisories/{segment(item)}"
-    body = orjson.dumps({"document": _document(file)})
+    body = orjson.dumps({"document": files.document(file)})
     made = session.operator().call("PUT", path, body, {"Content-Type": "application/json"})
     session.out.record({"id": item.upper(), "version": made["version"], "leaf_id": made["leaf_id"]})
 
@@ -166,18 +160,3 @@ def _cents(amount: str) -> int:
     if not (whole.isascii() and whole.isdigit()) or not (rest == "" or (len(rest) == 2 and rest.isdigit())):
         raise BadInputError(f"{amount!r} is no amount", advice="Write it as 5000 or 5000.00.")
     return int(whole) * 100 + int(rest or "0")
-
-
-def _document(file: Path) -> dict[str, Any]:
-    text = _text(file)
-    try:
-        return tomllib.loads(text) if file.suffix == ".toml" else orjson.loads(text)
-    except (tomllib.TOMLDecodeError, orjson.JSONDecodeError) as error:
-        raise UnreadableAdvisoryError(f"{file}: {error}") from error
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UnreadableAdvisoryError(f"{file} cannot be read: {error}") from error

@@ -11,6 +11,7 @@ import orjson
 import typer
 from msgspec import to_builtins
 
+from heldtrue.app.cli import files
 from heldtrue.app.cli.client import segment
 from heldtrue.app.cli.payloads import guess_type
 from heldtrue.app.cli.session import Session, command
@@ -148,14 +149,14 @@ def try_file(
 ) -> None:
     """Run code on a sample, here and in the same sandbox, without an instance; the same each time. Nobody is called."""
     kind = content_type or guess_type(payload)
-    sample = (payload.name, kind, _read(payload))
+    sample = (payload.name, kind, files.content(payload))
     if remote:
         if attach:
             raise BadInputError("--attach is for trials here", advice="Leave --remote out, or the attachments.")
         told = _try_there(session, file, version, sample, _config(config))
     else:
-        files = [(one.name, guess_type(one), _read(one)) for one in attach or []]
-        told = _try_here(Path(file), sample, _config(config), files)
+        attached = [(one.name, guess_type(one), files.content(one)) for one in attach or []]
+        told = _try_here(Path(file), sample, _config(config), attached)
     if session.out.as_json:
         session.out.json({name: told[name] for name in TOLD})
     else:
@@ -163,8 +164,8 @@ def try_file(
             session.out.progress.print(line, markup=False)
         for output in told["outputs"]:
             session.out.json(output)
-        for files in told["attachments"]:
-            for one in files:
+        for each in told["attachments"]:
+            for one in each:
                 session.out.progress.print(f"attached: {one}", markup=False)
         said = f"{told['outcome']}: {len(told['outputs'])} outputs, {told['wall_ms']} ms, {told['error'] or 'no error'}"
         session.out.progress.print(said, markup=False)
@@ -173,15 +174,15 @@ def try_file(
 
 
 def _try_here(
-    file: Path, sample: tuple[str, str, bytes], config: dict[str, Any], files: list[tuple[str, str, bytes]]
+    file: Path, sample: tuple[str, str, bytes], config: dict[str, Any], attached: list[tuple[str, str, bytes]]
 ) -> dict[str, Any]:
     from heldtrue.app.trying import try_out
     from heldtrue.capabilities.transforms.trial import tried_file
 
-    result = try_out(_language(file), _read(file), sample, config, files)
+    result = try_out(_language(file), files.content(file), sample, config, attached)
     outputs = [orjson.loads(one) for one in result.outputs]
-    attached = [[to_builtins(tried_file(one)) for one in each] for each in result.files]
-    return {**asdict(result), "outputs": outputs, "attachments": attached, "logs": list(result.logs)}
+    made = [[to_builtins(tried_file(one)) for one in each] for each in result.files]
+    return {**asdict(result), "outputs": outputs, "attachments": made, "logs": list(result.logs)}
 
 
 def _try_there(
@@ -298,10 +299,7 @@ def cancel(session: Session, run: RunArgument) -> None:
 
 
 def _source(file: Path) -> dict[str, str]:
-    try:
-        return {"language": _language(file), "code": _read(file).decode("utf-8")}
-    except UnicodeDecodeError as error:
-        raise BadInputError(f"{file} is not UTF-8", advice="Save it as UTF-8.") from error
+    return {"language": _language(file), "code": files.text(file)}
 
 
 def _language(file: Path) -> str:
@@ -331,7 +329,7 @@ def _field(text: str | None) -> dict[str, Any] | None:
 
 
 def _config(text: str) -> dict[str, Any]:
-    raw = _read(Path(text[1:])) if text.startswith("@") else text.encode()
+    raw = files.content(Path(text[1:])) if text.startswith("@") else text.encode()
     try:
         found = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -339,10 +337,3 @@ def _config(text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise BadInputError("--config is not a JSON object", advice='Write it as {"name": "value"}, or @FILE.')
     return found  # pyright: ignore[reportUnknownVariableType] - JSON
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise BadInputError(f"{file} cannot be read: {error.strerror}", advice="Check the path.") from error

@@ -8,6 +8,7 @@ taking it off.
 from __future__ import annotations
 
 import io
+import logging
 import re
 import zipfile
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from heldtrue.capabilities.room.model import Marking, MarkingError
 from heldtrue.kernel.ids import DownloadId, GrantId
 
 NOTE = "READ-ME-FIRST.txt"
+logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it tells of each fault by the line; we say it in one sentence
 _MARK = re.compile(r"(dld|grt)_[0-9a-f]{32}")
 _SPACE = re.compile(r"\s+")
 _FACE = "mark"
