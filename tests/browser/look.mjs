@@ -1,6 +1,6 @@
 // Look at pages with a real browser: read jobs as JSON from standard input, write what was seen as JSON to standard output.
-// A job: {url, width, height, scheme, media?, focus?, keys?, open?, click?, eval?, axe?, out?, pdf?, now?, scripts?, steps?, views?}. Everything
-// asked of another host is refused and reported. `now` fixes the page's clock. A view looks at the same page again: {width, height, scheme, rules?},
+// A job: {url, width, height, scheme, media?, focus?, keys?, open?, click?, eval?, axe?, out?, pdf?, now?, scripts?, steps?, views?, together?}. Everything
+// asked of another host is refused and reported. `now` fixes the page's clock; jobs that go `together` are done in one tab. A view looks at the same page again: {width, height, scheme, rules?},
 // `rules` being those of axe that are asked, all where it is left out. A step: {wait?, click?, fill?: [selector, text], select?: [selector, value], press?, goto?, eval?, out?}.
 import { readFileSync } from "node:fs";
 import { chromium } from "playwright-core";
@@ -23,8 +23,9 @@ async function judged(page, rules) {
     return { violations, passes: report.passes.length };
   }, [axe, rules]);
 }
-for (const job of jobs) {
-  const context = await browser.newContext({
+const shared = new Map();
+async function opened(job) {
+  const options = {
     viewport: { width: job.width, height: job.height },
     colorScheme: job.scheme,
     ignoreHTTPSErrors: job.insecure === true,
@@ -32,8 +33,15 @@ for (const job of jobs) {
     javaScriptEnabled: job.scripts !== false,
     timezoneId: "UTC",
     locale: "en-GB",
-  });
-  const page = await context.newPage();
+  };
+  const name = JSON.stringify(options);
+  const found = job.together ? shared.get(name) : undefined;
+  const page = found ?? await (await browser.newContext(options)).newPage();
+  if (job.together) shared.set(name, page.removeAllListeners());
+  return page;
+}
+for (const job of jobs) {
+  const page = await opened(job);
   page.setDefaultTimeout(60_000);
   const messages = [];
   const foreign = [];
@@ -76,7 +84,7 @@ for (const job of jobs) {
   if (job.out) await page.screenshot({ path: job.out, fullPage: job.full !== false });
   if (job.pdf) await page.pdf({ path: job.pdf, format: "A4", printBackground: true });
   seen.push(result);
-  await context.close();
+  if (!job.together) await page.context().close();
 }
 await browser.close();
 process.stdout.write(JSON.stringify(seen));

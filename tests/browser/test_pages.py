@@ -75,7 +75,7 @@ AGAIN = ("/trust?first", "/trust?empty", "/trust/legal/privacy", "/trust/questio
 
 def test_everybody_can_read_every_page(browser: str, site: str) -> None:
     """In light and dark, on a desktop and a phone: axe finds nothing, and nothing scrolls sideways."""
-    common = {"eval": WIDE, "scheme": "light", **PHONE}
+    common = {"eval": WIDE, "scheme": "light", "together": True, **PHONE}
     views = VIEWS if EVERY_VIEW else (FIRST, {"scheme": "dark", **DESKTOP, "rules": SEEN})
     jobs = [
         {**common, "url": site + path, "open": path != "/trust", "views": [FIRST] if path in AGAIN else views}
@@ -96,7 +96,7 @@ NARROW = (
 
 
 def test_a_narrow_phone_does_not_scroll_sideways_either(browser: str, site: str) -> None:
-    narrow = {"width": 320, "height": 640, "scheme": "light", "open": True, "eval": WIDE}
+    narrow = {"width": 320, "height": 640, "scheme": "light", "together": True, "open": True, "eval": WIDE}
     seen = look(browser, [{"url": site + path, **narrow} for path in NARROW])
     assert [one["value"] for one in seen] == [0] * len(NARROW)
 

@@ -71,6 +71,8 @@ UNSAYABLE = {
     "POST /v1/findings/{finding_id}/accept": "a day lies in the future",
     "POST /v1/evidence": "an envelope is signed by a key that is registered",
     "POST /v1/evidence/keys": "a key is a point of the curve",
+    "GET /trust/changes": "the first date comes before the second",
+    "GET /trust/changes.json": "the same",
     "POST /v1/agreements": "a day lies in the past, and a file is a document",
 }
 """Operations that refuse (422) what the document allows, because JSON Schema cannot say the rule."""

@@ -228,8 +228,8 @@ def _responses(route: Route, by_type: ByType) -> Json:
         success["headers"] |= _references("RateLimit", "RateLimit-Policy")
     kinds = _kinds(route)
     problems: Json = {str(status_of(kind)): {"$ref": f"#/components/responses/{_name(kind)}"} for kind in kinds}
-    if route.realm is Realm.PUBLIC and route.method == "GET":  # a page says by itself that it is not there, or not now
-        for kind in (DeniedError, NotFoundError, UnavailableError):
+    if route.realm is Realm.PUBLIC and route.method == "GET":  # a page says itself what it cannot show
+        for kind in (DeniedError, NotFoundError, BadInputError, UnavailableError):
             if str(status_of(kind)) in problems:
                 response = _problem_response(kind)
                 response["content"] = {**response["content"], produces: {"schema": {}}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heldtrue.http.exchange import Page
+from heldtrue.http.problems import status_of
 from heldtrue.http.route import Route
 from heldtrue.kernel.clock import Clock
 from heldtrue.trust import nav
@@ -28,9 +29,8 @@ def routes(follower: Follower, clock: Clock, pages: Pages) -> list[Route]:
             return shown(pages, PATH, lambda: changes_page(pages, view(asked), asked))
         except UnreadableDateError as error:
             text = f"{error.message}. Write days as 2026-11-22; the first comes before the second."
-            return Page(
-                content=pages.notice("That is no time that passed", text, at=PATH), content_type=HTML, status=400
-            )
+            content = pages.notice("That is no time that passed", text, at=PATH)
+            return Page(content=content, content_type=HTML, status=status_of(type(error)))
 
     return [
         page(PATH, html, "What changed between two dates, from the log", takes=AskChanges),
