@@ -252,7 +252,7 @@ BOMB = [
         stops=frozenset({"rlimits", "supervised"}),
         beside=ONCE,
         ends=KILLED | {"timeout"},
-        context={"seconds": 2.2},
+        context={"seconds": 3},
         limits={"cpu_seconds": 1, "wall_ms": 60_000},
     ),
     *rows("bombs", "scratch_bomb", stops=FILES, reached=24, context={"bound": 24}, limits={"scratch": 8 * MIB}),
