@@ -29,7 +29,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has other user
 
 @contextlib.contextmanager
 def serving(root: Path, *flags: str) -> Generator[Instance]:
-    instance = Instance(root, ("--no-claims", *flags))
+    instance = Instance(root, ("--no-claims", *flags), fresh=True)
     try:
         instance.start()
         yield instance

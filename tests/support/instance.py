@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from warm import Forked
 
 HELDTRUE = Path(sys.executable).with_name("heldtrue")
 
@@ -73,7 +74,9 @@ class Instance:
     root: Path
     flags: tuple[str, ...] = ()
     port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | Forked | None = None
+    fresh: bool = False
+    """From an interpreter of its own, as users start it; else from one that has imported it all."""
 
     @property
     def data(self) -> Path:
@@ -93,10 +96,13 @@ class Instance:
 
     def start(self, *, ready: bool = True) -> None:
         self.keys.mkdir(mode=0o700, exist_ok=True)
-        command = [HELDTRUE, "up", "--data-dir", self.data, "--listen", f"127.0.0.1:{self.port}"]
-        command += ["--platform-key", f"file:{self.keys / 'platform.key'}", *self.flags]
+        line = ["up", "--data-dir", self.data, "--listen", f"127.0.0.1:{self.port}"]
+        line += ["--platform-key", f"file:{self.keys / 'platform.key'}", *self.flags]
         with (self.root / "output.txt").open("ab") as output:
-            self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+            if self.fresh:
+                self.process = subprocess.Popen([HELDTRUE, *line], stdout=output, stderr=subprocess.STDOUT)
+            else:
+                self.process = Forked(line, output.fileno())
         if ready:
             until(self.ready, 60, "the instance is ready")
 

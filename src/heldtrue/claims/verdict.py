@@ -19,6 +19,11 @@ from heldtrue.claims.terms import Loosening
 
 _OVERDUE = ord("s")
 _RANK = {NOTHING: 0, ord("h"): 1, _OVERDUE: 2, FAILED: 3}
+_WORSE = {
+    letter: bytes(other if _RANK.get(other, -1) > rank else letter for other in range(256))
+    for letter, rank in _RANK.items()
+}
+"""By letter, what it makes of every other: the worse of the two."""
 SLOTS = 120
 """Days of history that a verdict carries, the present day last."""
 
@@ -227,10 +232,13 @@ def history(mine: list[Record], failures: Iterable[Episode], now: datetime) -> s
     letters, *others = [record.days.window(today, SLOTS) for record in mine] or [bytearray(b"." * SLOTS)]
     for window in others:
         letters = bytearray(max(pair, key=_RANK.__getitem__) for pair in zip(letters, window, strict=True))
+    beginning = now - timedelta(days=SLOTS)
     for episode in failures:
+        if episode.ended_at is not None and episode.ended_at < beginning:
+            continue
         first = max(ordinal(episode.started_at), today - SLOTS + 1)
-        letter = FAILED if episode.kind is State.FAILING else _OVERDUE
-        for day in range(first, min(ordinal(episode.ended_at or now), today) + 1):
-            at = day - today + SLOTS - 1
-            letters[at] = max(letters[at], letter, key=_RANK.__getitem__)
+        last = min(ordinal(episode.ended_at or now), today)
+        if first <= last:
+            days = slice(first - today + SLOTS - 1, last - today + SLOTS)
+            letters[days] = letters[days].translate(_WORSE[FAILED if episode.kind is State.FAILING else _OVERDUE])
     return letters.decode()

@@ -12,7 +12,7 @@ from heldtrue.claims.catalogue import Catalogue
 from heldtrue.claims.frameworks import FRAMEWORKS
 from heldtrue.claims.model import Claim, State
 
-SHEET = 120
+SHEET = 100
 """Claims that one page shows at most: a company's own promises are on one sheet, and can be printed."""
 LONGEST = 200
 MOST_PAGES = 100_000

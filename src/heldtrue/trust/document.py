@@ -122,15 +122,20 @@ class ClaimView(msgspec.Struct, kw_only=True):
     """The latest result of each attack."""
     document: DocumentView | None
     failures: list[FailureView]
+    """The newest first, those that go on before all."""
     failure_count: int
     """How many there were; the newest are listed, and the others stay in the log."""
-    """The newest."""
     loosened: list[LoosenedView]
     """When fewer attacks, a lower cadence or a greater age were put in place."""
     history: str
     page: str
     own: bool
     """The operator's own, beside those that ship."""
+
+    @property
+    def going_on(self) -> int:
+        """How many failures have not ended."""
+        return sum(one.ended_at is None for one in self.failures)
 
     @property
     def built(self) -> bool:

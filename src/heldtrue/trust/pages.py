@@ -13,6 +13,8 @@ from heldtrue.trust.render import Pages
 HISTORY_SHOWN = 30
 """Days in the bar beside a sentence; the claim's own page shows all."""
 FAILURES_SHOWN = 12
+NEWEST = 3
+"""Failures that stand in a claim on the overview beside those that go on; the claim's own page has every one."""
 EVERYTHING = Ask()
 
 
@@ -32,6 +34,7 @@ def trust_page(pages: Pages, document: TrustDocument, ask: Ask = EVERYTHING) -> 
         past=past[:FAILURES_SHOWN],
         past_count=len(past),
         shown=HISTORY_SHOWN,
+        newest=NEWEST,
     )
 
 

@@ -49,6 +49,7 @@ _ENV.filters.update(
     count=words.count,
     tell=words.tell,
     short=words.short,
+    strokes=words.strokes,
 )
 _GLOBALS: dict[str, Any] = _ENV.globals
 _GLOBALS.update(ago=words.ago, since=words.since, day_before=words.day_before, counted=words.counted)
