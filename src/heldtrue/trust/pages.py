@@ -14,7 +14,7 @@ HISTORY_SHOWN = 30
 """Days in the bar beside a sentence; the claim's own page shows all."""
 FAILURES_SHOWN = 12
 NEWEST = 3
-"""Failures that stand in a claim on the overview beside those that go on; the claim's own page has every one."""
+"""Failures that a claim on the overview tells in full, beside those that go on; older ones have a line each."""
 EVERYTHING = Ask()
 
 

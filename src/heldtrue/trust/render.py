@@ -50,6 +50,7 @@ _ENV.filters.update(
     tell=words.tell,
     short=words.short,
     strokes=words.strokes,
+    briefly=words.briefly,
 )
 _GLOBALS: dict[str, Any] = _ENV.globals
 _GLOBALS.update(ago=words.ago, since=words.since, day_before=words.day_before, counted=words.counted)

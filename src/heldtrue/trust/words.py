@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Protocol
+
+from markupsafe import Markup, escape
 
 _NARROW = "\N{NO-BREAK SPACE}"
 
@@ -39,19 +43,17 @@ def since(at: str, now: str) -> str:
 def moment(at: str) -> str:
     """Return a time in full: `22 November 2026, 05:14:09 UTC`."""
     when = _parse(at)
-    return f"{when.day} {when:%B} {when.year}, {when:%H:%M:%S} UTC"
+    return f"{_date(when)}, {when.hour:02}:{when.minute:02}:{when.second:02} UTC"
 
 
 def day(at: str) -> str:
     """Return a date: `22 November 2026`."""
-    when = _parse(at)
-    return f"{when.day} {when:%B} {when.year}"
+    return _date(_parse(at))
 
 
 def day_before(at: str, back: int) -> str:
     """Return the date *back* days before *at*."""
-    when = _parse(at) - timedelta(days=back)
-    return f"{when.day} {when:%B} {when.year}"
+    return _date(_parse(at) - timedelta(days=back))
 
 
 def count(number: int) -> str:
@@ -74,6 +76,32 @@ def short(digest: str) -> str:
     return digest if len(digest) < 20 else f"{digest[:8]}…{digest[-8:]}"
 
 
+def briefly(failures: Iterable[Ended]) -> Markup:
+    """Return failures that are over, an item each: how long, from when to when, and where the evidence is.
+
+    Written here and not in a template: a page has up to a hundred for each of its claims.
+    """
+    return Markup("".join(_item(one, one.ended_at) for one in failures if one.ended_at))  # noqa: S704 - escaped there
+
+
+def _item(one: Ended, ended_at: str) -> str:
+    begun, ended = escape(one.started_at), escape(ended_at)
+    link = f' · <a href="{escape(one.evidence)}">evidence</a>' if one.evidence else ""
+    return (
+        f'<li>{lasting(one.duration_s)}: <time datetime="{begun}">{moment(one.started_at)}</time> to '
+        f'<time datetime="{ended}">{moment(ended_at)}</time>{link}</li>'
+    )
+
+
+class Ended(Protocol):
+    """A failure, with its times as published."""
+
+    duration_s: int
+    started_at: str
+    ended_at: str | None
+    evidence: str | None
+
+
 @functools.lru_cache(maxsize=1024)
 def strokes(days: str) -> tuple[tuple[str, str], ...]:
     """Return a history as paths of an SVG, 4 wide a day: (class, outline) by letter. What failed has a gap in it."""
@@ -90,6 +118,16 @@ _OUTLINES = (
     ("s", "s", "10h3v8h-3z"),
     (".", "n", "15h3v3h-3z"),
 )
+
+
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+
+
+def _date(when: datetime) -> str:
+    return f"{when.day} {_MONTHS[when.month - 1]} {when.year}"
 
 
 def _parse(text: str) -> datetime:

@@ -116,6 +116,25 @@ def test_a_failure_that_is_over_stays_on_the_page() -> None:
     assert flood.sentence.split("'")[0] in past
 
 
+def test_of_many_failures_the_newest_are_told_in_full_and_every_other_in_a_line() -> None:
+    board, source = a_board(), ATTACKS["access.flood"].source_sha256
+    for number in range(10, 18):
+        outcome, at = (Outcome.ERROR if number % 2 == 0 else Outcome.HELD), NOON - (30 - number) * MINUTE
+        board.fold(a_run(at, outcome, number=number, attack="access.flood", source=source))
+    document = a_document(board)
+    flood = next(claim for claim in document.claims if claim.id == "access.limits")
+    ended = [failure for failure in flood.failures if failure.ended_at]
+    page = pages.trust_page(PAGES, document).decode()
+    row = page.partition('id="access.limits"')[2].partition('<li class="claim')[0]
+    assert len(ended) > pages.NEWEST
+    assert row.count('<li class="failing">') == pages.NEWEST + flood.going_on
+    assert row.count("<li>60\N{NO-BREAK SPACE}s: <time") == len(ended) - pages.NEWEST
+    assert compare_html(page, json.loads(msgspec.json.encode(document))).endswith("the same in both.")
+    none: dict[str, dict[str, str]] = {one.name: {} for one in flood.attacks}
+    own = pages.claim_page(PAGES, document, flood, {name: [] for name in none}, none).decode()
+    assert own.count('<li class="failing">') == len(flood.failures)
+
+
 def test_nothing_runs_in_the_reader_and_nothing_is_loaded_from_elsewhere() -> None:
     for page in every_page():
         marks = read(page)
