@@ -1,4 +1,7 @@
-"""Times and numbers as a reader says them; the exact value always stands beside, in `title` and `datetime`."""
+"""Times and numbers as a reader says them; the exact value always stands beside, in `title` and `datetime`.
+
+Times come as `heldtrue.claims.documents.stamp` writes them: RFC 3339 in UTC, so their parts stand where they stand.
+"""
 
 from __future__ import annotations
 
@@ -42,18 +45,17 @@ def since(at: str, now: str) -> str:
 
 def moment(at: str) -> str:
     """Return a time in full: `22 November 2026, 05:14:09 UTC`."""
-    when = _parse(at)
-    return f"{_date(when)}, {when.hour:02}:{when.minute:02}:{when.second:02} UTC"
+    return f"{day(at)}, {at[11:19]} UTC"
 
 
 def day(at: str) -> str:
     """Return a date: `22 November 2026`."""
-    return _date(_parse(at))
+    return f"{int(at[8:10])} {_MONTHS[int(at[5:7]) - 1]} {at[:4]}"
 
 
 def day_before(at: str, back: int) -> str:
     """Return the date *back* days before *at*."""
-    return _date(_parse(at) - timedelta(days=back))
+    return day((_parse(at) - timedelta(days=back)).isoformat())
 
 
 def count(number: int) -> str:
@@ -81,15 +83,14 @@ def briefly(failures: Iterable[Ended]) -> Markup:
 
     Written here and not in a template: a page has up to a hundred for each of its claims.
     """
-    return Markup("".join(_item(one, one.ended_at) for one in failures if one.ended_at))  # noqa: S704 - escaped there
+    return Markup("".join(_item(one, one.ended_at) for one in failures if one.ended_at))  # noqa: S704 - ours, but for the link
 
 
 def _item(one: Ended, ended_at: str) -> str:
-    begun, ended = escape(one.started_at), escape(ended_at)
     link = f' · <a href="{escape(one.evidence)}">evidence</a>' if one.evidence else ""
     return (
-        f'<li>{lasting(one.duration_s)}: <time datetime="{begun}">{moment(one.started_at)}</time> to '
-        f'<time datetime="{ended}">{moment(ended_at)}</time>{link}</li>'
+        f'<li>{lasting(one.duration_s)}: <time datetime="{one.started_at}">{moment(one.started_at)}</time> to '
+        f'<time datetime="{ended_at}">{moment(ended_at)}</time>{link}</li>'
     )
 
 
@@ -124,10 +125,6 @@ _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
 )  # fmt: skip
-
-
-def _date(when: datetime) -> str:
-    return f"{when.day} {_MONTHS[when.month - 1]} {when.year}"
 
 
 def _parse(text: str) -> datetime:
