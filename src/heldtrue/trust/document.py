@@ -14,9 +14,10 @@ from heldtrue.capabilities.ledger.witness_routes import WitnessView
 from heldtrue.claims.board import Standing
 from heldtrue.claims.catalogue import Catalogue
 from heldtrue.claims.documents import stamp
-from heldtrue.claims.model import Annotation, Claim, Episode, Run, State
+from heldtrue.claims.model import Claim, Run, State
 from heldtrue.claims.store import HeadRow
 from heldtrue.claims.verdict import AttackStanding, Verdict
+from heldtrue.trust.failures import FailureView, evidence_path, failure_view
 from heldtrue.trust.window import Window, whole
 
 VERSION = 1
@@ -48,28 +49,6 @@ class AttackView(msgspec.Struct, kw_only=True):
     seen_to_fail: RunView | None
     held: int
     runs: int
-
-
-class NoteView(msgspec.Struct, kw_only=True):
-    """What the operator said of a failure, once and for good; it changes no state."""
-
-    text: str
-    at: str
-    entry: int
-    """Of the log."""
-
-
-class FailureView(msgspec.Struct, kw_only=True):
-    """A time in which the claim did not hold, or was not checked."""
-
-    kind: str
-    attack: str
-    started_at: str
-    ended_at: str | None
-    duration_s: int
-    reason: str
-    evidence: str | None
-    notes: list[NoteView]
 
 
 class DocumentView(msgspec.Struct, kw_only=True):
@@ -313,7 +292,7 @@ def claim_view(verdict: Verdict, attacks: Mapping[str, Attack]) -> ClaimView:
             Pointer(attack=s.attack, number=s.latest.number, index=s.latest.index) for s in verdict.attacks if s.latest
         ],
         document=_document_view(claim),
-        failures=[_failure_view(episode, verdict) for episode in verdict.failures],
+        failures=[failure_view(episode, verdict) for episode in verdict.failures],
         failure_count=verdict.failure_count,
         loosened=[LoosenedView(entry=each.index, at=stamp(each.at), how=each.how) for each in verdict.loosened],
         history=verdict.history,
@@ -338,11 +317,6 @@ def run_view(run: Run) -> RunView:
     )
 
 
-def evidence_path(attack: str, number: int) -> str:
-    """Return where the evidence of a run is published."""
-    return f"/trust/evidence/{attack}/{number}.json"
-
-
 def _attack_view(standing: AttackStanding, attack: Attack | None) -> AttackView:
     return AttackView(
         name=standing.attack,
@@ -353,38 +327,6 @@ def _attack_view(standing: AttackStanding, attack: Attack | None) -> AttackView:
         held=standing.held_count,
         runs=standing.control_count,
     )
-
-
-def _failure_view(episode: Episode, verdict: Verdict) -> FailureView:
-    return FailureView(
-        kind=str(episode.kind),
-        attack=episode.attack,
-        started_at=stamp(episode.started_at),
-        ended_at=_stamp(episode.ended_at),
-        duration_s=max(0, int(episode.duration(verdict.at).total_seconds())),
-        reason=episode.reason,
-        evidence=None if episode.number is None else evidence_path(episode.attack, episode.number),
-        notes=[
-            NoteView(text=note.text, at=stamp(note.at), entry=note.index)
-            for note in verdict.annotations
-            if noted(note, verdict.failures) is episode
-        ],
-    )
-
-
-def noted(note: Annotation, failures: Sequence[Episode]) -> Episode | None:
-    """Return what a note is about: the newest failure that began by its run, or the newest overdue check before it."""
-    about = [
-        episode
-        for episode in failures
-        if episode.attack == note.attack
-        and (
-            episode.number is None and episode.started_at <= note.at
-            if note.number is None
-            else episode.number is not None and episode.number <= note.number
-        )
-    ]
-    return max(about, key=lambda episode: episode.started_at, default=None)
 
 
 def _document_view(claim: Claim) -> DocumentView | None:
