@@ -2,7 +2,7 @@
 DATA_DIR ?= data
 LISTEN ?= 127.0.0.1:8443
 PYTEST_ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 3
 UP_ARGS ?= --demo
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
@@ -33,7 +33,7 @@ demo: .venv/.run ## Run one sample company through everything, against `make up`
 test-deps: ## Install what the tests need from the system (root or sudo) and from npm.
 	@sh tools/test-deps
 
-test: .venv/.dev test-deps ## Run every test; installs what it needs; about ten minutes on two cores.
+test: .venv/.dev test-deps ## Run every test; installs what it needs; about thirteen minutes on two cores.
 	@$(PY) tools/run-tests -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: .venv/.dev ## Lint, strict types, import contracts, dependency audit.

@@ -133,7 +133,8 @@ def test_the_runner_holds_no_secret_and_no_way_to_one(instance: Instance) -> Non
 
 def test_a_killed_runner_comes_back_alone_and_the_run_is_taken_up_again(instance: Instance, key: str) -> None:
     flow(instance, key, "slow", {"transform_id": transform(instance, key, SLOW), "config": {"seconds": 1.5}})
-    before = {one.pid for one in instance.tree() if one.username() != runner(instance).username()}
+    below = runner(instance).children(recursive=True)
+    before = {one.pid for one in instance.tree()} - {one.pid for one in (runner(instance), *below)}
     payload = instance.done("POST", "/v1/payloads", {"kind": "slow"}, key)["id"]
     until(
         lambda: instance.done("GET", f"/v1/runs?payload_id={payload}&state=running", None, key)["data"], 60, "it runs"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -26,6 +26,8 @@ class Listening:
     inode: int
     address: str
     port: int
+    user: int
+    """The numeric id of who opened it."""
 
     def __str__(self) -> str:
         return f"{self.address} port {self.port}"
@@ -33,8 +35,8 @@ class Listening:
 
 def undeclared(arena: Arena) -> Finding:
     """Find every TCP socket on which a process of the instance listens: each must be a declared one, and answer."""
-    processes = sorted(_processes(arena.needs_sinks()))
-    found = {one for process in processes for one in listening(process)}
+    processes = _processes(arena.needs_sinks())
+    found = listened_on(processes, arena.listeners)
     faults = [f"{one} is listened on and not declared." for one in _beyond(found, arena.listeners)]
     for place in arena.listeners:
         if not any(one.port == place.port for one in found):
@@ -50,21 +52,83 @@ def undeclared(arena: Arena) -> Finding:
     )
 
 
+def listened_on(processes: Set[int], declared: Iterable[Address]) -> set[Listening]:
+    """Return the TCP sockets that *processes* listen on.
+
+    Where this is no superuser, some let nobody look at what they hold. What their users listen on, and no process that
+    can be looked at, is theirs then; `AttackHinderedError` where it could be another program's, and is not declared.
+    """
+    found, closed = set[Listening](), set[int]()
+    for process in processes:
+        try:
+            found.update(listening(process))
+        except PermissionError:
+            closed.add(process)
+    if closed:
+        unseen, strangers = _unseen({_user(process) for process in closed} - {None}, processes)
+        doubtful = _beyond(unseen, declared)
+        if doubtful and strangers:
+            raise AttackHinderedError(
+                f"{doubtful[0]} is listened on, and process {min(strangers)}, which is not of the instance, "
+                "does not let its sockets be looked at"
+            )
+        found |= unseen
+    return found
+
+
+def _unseen(users: Set[int | None], processes: Set[int]) -> tuple[set[Listening], set[int]]:
+    """Return what *users* listen on by processes that cannot be looked at, and those of them beside *processes*."""
+    around = {one for one in _around(PROC / "self") if one.user in users}
+    held, strangers = set[int](), set[int]()
+    for entry in PROC.iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            held.update(_sockets(entry))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        except PermissionError:
+            if int(entry.name) not in processes and _user(int(entry.name)) in users:
+                strangers.add(int(entry.name))
+    return {one for one in around if one.inode not in held}, strangers
+
+
+def _user(process: int) -> int | None:
+    """Return whose a process is; None once it has ended."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for line in (PROC / str(process) / "status").read_text().splitlines():
+            if line.startswith("Uid:"):
+                return int(line.split()[2])
+    return None
+
+
 def listening(process: int) -> Iterator[Listening]:
-    """Yield the TCP sockets that *process* listens on; one that has ended listens on none."""
+    """Yield the TCP sockets that *process* listens on; one that has ended listens on none.
+
+    Raise `PermissionError` where it lets nobody look. Code in the sandbox does not, and in its network namespace
+    nobody listens at all.
+    """
     home = PROC / str(process)
     try:
-        held = set(_sockets(home))
-        for name, width in (("tcp", 4), ("tcp6", 16)):
-            for line in (home / "net" / name).read_text("ascii").splitlines()[1:]:
-                fields = line.split()
-                if fields[3] == _LISTEN and int(fields[9]) in held:
-                    address, _, port = fields[1].partition(":")
-                    yield Listening(int(fields[9]), _address(address, width), int(port, 16))
+        around = list(_around(home))
+        held = set(_sockets(home)) if around else set[int]()
+        yield from (one for one in around if one.inode in held)
     except (FileNotFoundError, ProcessLookupError):
         return
-    except PermissionError as error:
-        raise AttackHinderedError(f"process {process} of the instance does not let its sockets be looked at") from error
+
+
+def _around(home: Path) -> Iterator[Listening]:
+    """Yield every socket that somebody listens on in the network namespace of a process."""
+    for name, width in (("tcp", 4), ("tcp6", 16)):
+        yield from _listeners(home / "net" / name, width)
+
+
+def _listeners(table: Path, width: int) -> Iterator[Listening]:
+    for line in table.read_text("ascii").splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == _LISTEN:
+            address, _, port = fields[1].partition(":")
+            yield Listening(int(fields[9]), _address(address, width), int(port, 16), int(fields[7]))
 
 
 def _sockets(home: Path) -> Iterator[int]:
