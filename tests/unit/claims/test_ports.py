@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import signal
 import socket
@@ -15,7 +16,8 @@ from heldtrue.attack.caller import Address
 from heldtrue.claims.attacks.ports import Listening, listened_on, listening
 
 PR_SET_DUMPABLE = 4
-NOBODY_ELSE = 54_321 + os.getpid() % 1_000
+USERS = itertools.count(54_321 + os.getpid() % 1_000 * 10)
+"""Nobody else's, and another each time: what one test has started may be about to end when the next looks."""
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has other users to become")
 
 
@@ -45,13 +47,13 @@ def test_a_process_that_has_ended_listens_on_nothing() -> None:
 
 def told(work: Callable[[], str]) -> str:
     """Return what *work* says in a process of its own, of a user whom nobody else is."""
-    reader, writer = os.pipe()
+    user, (reader, writer) = next(USERS), os.pipe()
     child = os.fork()
     if not child:
         try:
             os.setgroups([])
-            os.setresgid(NOBODY_ELSE, NOBODY_ELSE, NOBODY_ELSE)
-            os.setresuid(NOBODY_ELSE, NOBODY_ELSE, NOBODY_ELSE)
+            os.setresgid(user, user, user)
+            os.setresuid(user, user, user)
             ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # the change of user took it away
             os.write(writer, work().encode())
         except BaseException as error:  # noqa: BLE001 - the last line of a process
