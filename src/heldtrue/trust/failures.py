@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import msgspec
@@ -40,18 +41,30 @@ def evidence_path(attack: str, number: int) -> str:
 
 def failure_view(episode: Episode, verdict: Verdict) -> FailureView:
     """Return a failure as it is published."""
+    return _view(episode, verdict) if verdict.annotations or episode.ended_at is None else _past(episode)
+
+
+@functools.lru_cache(maxsize=16_384)
+def _past(episode: Episode) -> FailureView:
+    """Return a failure that is over and of which nothing was said: it is the same whenever somebody looks."""
+    return _view(episode, None)
+
+
+def _view(episode: Episode, verdict: Verdict | None) -> FailureView:
+    at = episode.started_at if verdict is None else verdict.at
+    annotations, failures = ((), ()) if verdict is None else (verdict.annotations, verdict.failures)
     return FailureView(
         kind=str(episode.kind),
         attack=episode.attack,
         started_at=stamp(episode.started_at),
         ended_at=None if episode.ended_at is None else stamp(episode.ended_at),
-        duration_s=max(0, int(episode.duration(verdict.at).total_seconds())),
+        duration_s=max(0, int(episode.duration(at).total_seconds())),
         reason=episode.reason,
         evidence=None if episode.number is None else evidence_path(episode.attack, episode.number),
         notes=[
             NoteView(text=note.text, at=stamp(note.at), entry=note.index)
-            for note in verdict.annotations
-            if noted(note, verdict.failures) is episode
+            for note in annotations
+            if noted(note, failures) is episode
         ],
     )
 

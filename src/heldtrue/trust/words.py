@@ -83,13 +83,16 @@ def briefly(failures: Iterable[Ended]) -> Markup:
 
     Written here and not in a template: a page has up to a hundred for each of its claims.
     """
-    return Markup("".join(_item(one, one.ended_at) for one in failures if one.ended_at))  # noqa: S704 - ours, but for the link
+    return Markup(  # noqa: S704 - ours, but for the link
+        "".join(_item(one.duration_s, one.started_at, one.ended_at, one.evidence) for one in failures if one.ended_at)
+    )
 
 
-def _item(one: Ended, ended_at: str) -> str:
-    link = f' · <a href="{escape(one.evidence)}">evidence</a>' if one.evidence else ""
+@functools.lru_cache(maxsize=16_384)
+def _item(seconds: int, started_at: str, ended_at: str, evidence: str | None) -> str:
+    link = f' · <a href="{escape(evidence)}">evidence</a>' if evidence else ""
     return (
-        f'<li>{lasting(one.duration_s)}: <time datetime="{one.started_at}">{moment(one.started_at)}</time> to '
+        f'<li>{lasting(seconds)}: <time datetime="{started_at}">{moment(started_at)}</time> to '
         f'<time datetime="{ended_at}">{moment(ended_at)}</time>{link}</li>'
     )
 
