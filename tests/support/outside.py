@@ -117,7 +117,6 @@ class Outside:
         async def make() -> tuple[dict[str, Any], bytes]:
             ways = Ways(
                 self.allow, ca_file=self.receiver.ca_file, authorities=None, resolver=self.resolver, concurrency=8,
-                keep=False,
             )  # fmt: skip
             try:
                 head = {"method": method, "url": self.url() if url is None else url, "headers": list(headers)}

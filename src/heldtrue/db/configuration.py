@@ -34,6 +34,7 @@ CONFIGURATION = {
     "log_parameter_max_length": "0",
     "log_parameter_max_length_on_error": "0",
     "jit": "off",
+    "autovacuum_naptime": "15s",  # a new instance's first statistics: without them a tenant's whole table is read
 }
 
 HBA = "# written at each start\nlocal all all scram-sha-256\nlocal replication all reject\n"

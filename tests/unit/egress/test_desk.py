@@ -31,7 +31,7 @@ async def broker(outside: Outside, place: Path) -> AsyncGenerator[tuple[Broker, 
         one.bind(str(place / name))
         one.listen()
         sockets.append(one)
-    ways = Ways(LOOPBACK, ca_file=outside.receiver.ca_file, authorities=None, resolver=None, concurrency=8, keep=False)
+    ways = Ways(LOOPBACK, ca_file=outside.receiver.ca_file, authorities=None, resolver=None, concurrency=8)
     running = asyncio.create_task(
         serve(ways, *sockets, granters=frozenset(), callers=frozenset(), stop=stop, started=started)
     )

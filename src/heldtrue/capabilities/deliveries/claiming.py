@@ -53,7 +53,8 @@ def claim(
 
     Never more than the endpoint's own concurrency; one where its circuit is half open, none while it is open; of an
     order key only the one whose turn it is. Walks from endpoint to endpoint through the index, so that the backlog of
-    one costs the others nothing, and takes turns between them where there are fewer slots than work.
+    one costs the others nothing, and takes turns between them where there are fewer slots than work. What was found is
+    locked by its key alone and judged again then: a planner that heard of no backlog would walk through all of it.
     """
     return tx.many(
         ClaimRow,
@@ -92,9 +93,11 @@ def claim(
              picked AS (
                SELECT d.tenant_id, d.delivery_id, d.lease_until IS NOT NULL AS interrupted, due.concurrency, due.rate,
                  due.probe
-               FROM heldtrue.deliveries d JOIN due USING (tenant_id, delivery_id)
-               WHERE d.state = 'pending' AND d.due_at <= %b AND (d.lease_until IS NULL OR d.lease_until <= %b)
-               FOR UPDATE OF d SKIP LOCKED)
+               FROM due, LATERAL (
+                 SELECT o.tenant_id, o.delivery_id, o.state, o.due_at, o.lease_until FROM heldtrue.deliveries o
+                 WHERE o.tenant_id = due.tenant_id AND o.delivery_id = due.delivery_id
+                 LIMIT 1 FOR UPDATE SKIP LOCKED) d
+               WHERE d.state = 'pending' AND d.due_at <= %b AND (d.lease_until IS NULL OR d.lease_until <= %b))
            UPDATE heldtrue.deliveries d SET lease_until = %b, fence = d.fence + 1
            FROM picked p WHERE d.tenant_id = p.tenant_id AND d.delivery_id = p.delivery_id
            RETURNING d.tenant_id, d.environment, d.delivery_id, d.endpoint_id, d.fence, p.interrupted, p.concurrency,

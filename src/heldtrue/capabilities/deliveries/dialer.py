@@ -14,17 +14,17 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-import aiohttp
 from aiohttp.abc import AbstractResolver
-from yarl import URL
 
 from heldtrue.capabilities.deliveries.addresses import AllowList
-from heldtrue.capabilities.deliveries.connector import AddressRefusedOSError, Ways, abort, causes
+from heldtrue.capabilities.deliveries.connector import AddressRefusedOSError
+from heldtrue.capabilities.deliveries.exchange import EXCERPT, Answer, request, target
+from heldtrue.capabilities.deliveries.lines import Lines
 from heldtrue.capabilities.deliveries.model import Failure
 from heldtrue.capabilities.deliveries.schedule import parse_retry_after
 
+__all__ = ["EXCERPT", "Dialer", "Post", "Response"]
 TIMEOUT = timedelta(seconds=15)
-EXCERPT = 2048
 PATIENCE = 2.0
 """Seconds that an answer's body may take once its status is there."""
 CONCURRENCY = 512
@@ -76,8 +76,8 @@ class Dialer:
         host.
         """
         self._timeout = timeout.total_seconds()
-        self._ways = Ways(
-            allow or AllowList(), ca_file=ca_file, authorities=authorities, resolver=resolver, concurrency=concurrency
+        self._lines = Lines(
+            allow or AllowList(), ca_file=ca_file, authorities=authorities, resolver=resolver, keep=concurrency
         )
 
     async def __aenter__(self) -> Dialer:
@@ -88,7 +88,7 @@ class Dialer:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._ways.close()
+        await self._lines.close()
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], now: datetime) -> Response:
         """Send *body* once and tell what came of it; without TLS nothing is sent."""
@@ -97,61 +97,44 @@ class Dialer:
         began = time.monotonic()
         try:
             async with asyncio.timeout(self._timeout):
-                session = await self._ways.choose(url)
-                response = await session.post(
-                    URL(url, encoded=True),
-                    data=body,
-                    headers={"content-type": "application/json", "user-agent": USER_AGENT, **headers},
-                    allow_redirects=False,
-                )
+                to = target(url)
+                data = request(to, {"content-type": "application/json", "user-agent": USER_AGENT, **headers}, body)
+                line = await self._lines.take(to)
+                try:
+                    answer = line.ask(data)
+                    await answer.headed
+                except BaseException:
+                    self._lines.cut(line)
+                    raise
         except TimeoutError:
             failure: Failure = "timeout"
-        except aiohttp.ClientSSLError:
+        except ssl.SSLError:
             failure = "tls"
-        except (aiohttp.ClientConnectionError, OSError) as error:
-            failure = _connection_failure(error)
-        except (aiohttp.ClientError, ValueError):
+        except AddressRefusedOSError:
+            failure = "refused-address"
+        except OSError:
+            failure = "connect"
+        except ValueError:
             failure = "protocol"
         else:
-            return await _read(response, _since(began), now)
+            latency_ms = _since(began)
+            try:
+                await _ended(answer)
+            finally:
+                self._lines.give_back(to, line)
+            return Response(
+                status=answer.status,
+                latency_ms=latency_ms,
+                excerpt=answer.excerpt,
+                retry_after=parse_retry_after(answer.retry_after, now),
+            )
         return Response(failure=failure, latency_ms=_since(began))
 
 
-async def _read(response: aiohttp.ClientResponse, latency_ms: int, now: datetime) -> Response:
-    """Return what the receiver said; its status stands, so a body that breaks off or never ends is only cut short."""
-    excerpt = b""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while len(excerpt) < EXCERPT:
-                piece = await response.content.read(EXCERPT - len(excerpt))
-                if not piece:
-                    break
-                excerpt += piece
-    except (aiohttp.ClientError, OSError):  # a timeout is an OSError too
-        cut = True
-    else:
-        cut = not response.content.at_eof()
-    if cut:
-        abort(response)
-    else:
-        response.release()
-    return Response(
-        status=response.status,
-        latency_ms=latency_ms,
-        excerpt=excerpt,
-        retry_after=parse_retry_after(response.headers.get("Retry-After"), now),
-    )
-
-
-def _connection_failure(error: aiohttp.ClientConnectionError | OSError) -> Failure:
-    for cause in causes(error):
-        if isinstance(cause, AddressRefusedOSError):
-            return "refused-address"
-        if isinstance(cause, ssl.SSLError):
-            return "tls"
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "protocol"
-    return "connect"
+async def _ended(answer: Answer) -> None:
+    """Wait for the end of a body; the status stands, so one that breaks off or never ends is only cut short."""
+    if not answer.ended.done():
+        await asyncio.wait([answer.ended], timeout=PATIENCE)
 
 
 def _since(began: float) -> int:

@@ -27,7 +27,7 @@ async def _run(told: dict[str, Any]) -> None:
     telling = asyncio.create_task(_tell(started, told["ready"]))
     ways = Ways(
         AllowList.parse(told["allow"]), ca_file=None, authorities=told["authorities"], resolver=None,
-        concurrency=AT_ONCE, keep=False,
+        concurrency=AT_ONCE,
     )  # fmt: skip
     try:
         await serve(
