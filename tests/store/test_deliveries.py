@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Generator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from heldtrue.capabilities.deliveries.dialer import Response
 from heldtrue.capabilities.deliveries.recording import UNKNOWN_WAIT
 from heldtrue.capabilities.deliveries.schedule import DELAYS
 from heldtrue.capabilities.deliveries.sender import Outcome
-from heldtrue.capabilities.deliveries.worker import by_place
+from heldtrue.capabilities.deliveries.worker import Worker, by_place
 from heldtrue.db.tx import Database
 from heldtrue.kernel.errors import UnavailableError
 
@@ -335,6 +336,39 @@ def test_outcomes_survive_a_database_that_goes_away(
     monkeypatch.setattr(worker, "record", flaky)
     assert asyncio.run(engine.step_send()) == 1
     assert (calls, only(place)["state"]) == (2, "delivered")
+
+
+def test_what_is_not_recorded_yet_holds_nothing_else_up(
+    place: PayloadHouse, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An endpoint that takes one at a time is sent the next one once it answered, and nothing twice."""
+    place.register(receiver.url("/in"), concurrency=1)
+    for _ in range(5):
+        place.send()
+    recorded = threading.Event()
+    record = Worker.record
+
+    def waits(self: Worker, spot: Any, outcomes: Any) -> int:
+        assert recorded.wait(20)
+        return record(self, spot, outcomes)
+
+    monkeypatch.setattr(Worker, "record", waits)
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        engine = asyncio.create_task(place.engine().run(stop))
+        async with asyncio.timeout(20):
+            while len(receiver.received) < 5:
+                await asyncio.sleep(0.01)
+            assert await asyncio.to_thread(place.deliveries_delivered) == []
+            recorded.set()
+            while len(await asyncio.to_thread(place.deliveries_delivered)) < 5:
+                await asyncio.sleep(0.05)
+            stop.set()
+            await engine
+
+    asyncio.run(run())
+    assert len({got.headers["webhook-id"] for got in receiver.received}) == len(receiver.received) == 5
 
 
 def test_endpoints_of_others_are_not_sent_to(place: PayloadHouse, receiver: Receiver) -> None:

@@ -14,11 +14,11 @@ import pytest
 from payload_house import PayloadHouse, build_payload_house, found_house
 from psycopg import sql
 
-from heldtrue.capabilities.deliveries import queue, recording, sender, settling
+from heldtrue.capabilities.deliveries import claiming, queue, recording, sender, settling
 from heldtrue.capabilities.deliveries.book import Book
 from heldtrue.capabilities.deliveries.claiming import ClaimRow
 from heldtrue.capabilities.deliveries.dialer import Response
-from heldtrue.db.tx import Database, TenantTx
+from heldtrue.db.tx import Database, SystemTx, TenantTx
 from heldtrue.kernel.ids import TenantId
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -89,14 +89,14 @@ def _clone(conn: psycopg.Connection, table: str, count: int, *, keep: bool = Fal
     )
 
 
-def read(tx: TenantTx, work: Callable[[], object]) -> int:
+def read(tx: TenantTx | SystemTx, work: Callable[[], object]) -> int:
     """Return how many rows the tables gave up to *work*."""
     before = _fetched(tx)
     work()
     return _fetched(tx) - before
 
 
-def _fetched(tx: TenantTx) -> int:
+def _fetched(tx: TenantTx | SystemTx) -> int:
     return int(
         tx.value(
             """SELECT sum(coalesce(idx_tup_fetch, 0) + coalesce(seq_tup_read, 0)) FROM pg_stat_xact_user_tables
@@ -133,3 +133,28 @@ def _make_plans(database: Database, tenant: UUID, delivery: UUID, fence: int) ->
             assert list(queue.of(tx, {delivery: fence})) == list(queue.fenced_many(tx, {delivery: fence})) == [delivery]
             attempt = queue.AttemptRow(uuid4(), number, NOON, 3, 500, None, None)
             settling.record(tx, tenant, "live", [settling.Settled(delivery, attempt, "pending", number, NOON, None)])
+
+
+def test_a_claim_of_a_backlog_that_the_planner_has_not_heard_of_walks_through_a_batch(
+    place: PayloadHouse, superuser: psycopg.Connection
+) -> None:
+    """Statistics say that nothing is pending, and thousands are."""
+    place.register("https://receiver.example/hook", concurrency=64)
+    assert place.send().status == 202
+    place.engine().step_forward()
+    [first] = place.worker().claim(1, {}, 1)
+    superuser.execute("SET session_replication_role = replica")
+    superuser.execute("UPDATE heldtrue.deliveries SET state = 'delivered', due_at = NULL, settled_at = now()")
+    _clone(superuser, "heldtrue.deliveries", STORED, keep=True)
+    superuser.execute("ANALYZE")
+    superuser.execute(
+        "UPDATE heldtrue.deliveries SET state = 'pending', due_at = created_at, settled_at = NULL, lease_until = NULL"
+    )
+    due = place.services.clock.now()
+    with place.database.system() as tx:
+        found: list[ClaimRow] = []
+        room = {first.endpoint_id: BATCH}
+        looked = read(
+            tx, lambda: found.extend(claiming.claim(tx, due, lease_until=due, limit=BATCH, room=room, each=0))
+        )
+    assert (len(found), looked in range(BATCH, FEW)) == (BATCH, True), looked

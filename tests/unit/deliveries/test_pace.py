@@ -130,3 +130,23 @@ def test_what_was_not_seen_for_long_is_forgotten() -> None:
     known(pace, one, NOON)
     pace.begin(two, NOON)
     assert set(pace.room(NOON + timedelta(minutes=11))) == {two}
+
+
+def test_what_fits_is_gathered_until_it_is_half_of_all() -> None:
+    pace, well, bad = Pace(64, 8), uuid4(), uuid4()
+    known(pace, well, NOON)
+    assert (pace.busy, pace.crowded(NOON, proven=True), pace.crowded(NOON, proven=False)) == (False, False, False)
+    claimed(pace, well, NOON, 5)
+    assert (pace.busy, pace.crowded(NOON, proven=True), pace.crowded(NOON, proven=False)) == (True, True, False)
+    pace.end(well)
+    assert pace.crowded(NOON, proven=True) is False
+    pace.answered(bad, Response(status=500), NOON)
+    claimed(pace, bad, NOON, 1)
+    assert (pace.crowded(NOON, proven=True), pace.crowded(NOON, proven=False)) == (False, True)
+
+
+def test_when_nothing_fits_in_all_nothing_does_for_each() -> None:
+    pace, one = Pace(4, 8), uuid4()
+    known(pace, one, NOON)
+    claimed(pace, one, NOON, 3)
+    assert (pace.room(NOON)[one], pace.free, pace.crowded(NOON, proven=True)) == (5, 1, True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import structlog
 
@@ -28,11 +29,15 @@ KEEP = 1.0
 """Seconds between two looks for bulk replays and failing endpoints."""
 POLL = 0.25
 """Seconds between two looks at an idle queue."""
-GATHER = 0.005
+GATHER, LONGEST_GATHER = 0.005, 0.03
+"""Seconds between two looks at what has gathered, and the most that is waited for half of what fits: a claim and a
+record of sixty cost little more than those of six."""
+UNRECORDED = 256
+"""Outcomes that may wait to be recorded before no more is claimed."""
 FIRST_WAIT, LONGEST_WAIT = 0.25, 5.0
 """Seconds between two tries while the database is away."""
 RECORD_TRIES = 12
-RECORDERS = 4
+RECORDERS = 2
 FIRST_PASS, LONGEST_PASS = timedelta(seconds=1), timedelta(minutes=5)
 
 __all__ = ["Engine", "Outgoing"]
@@ -127,6 +132,7 @@ class Engine:
 
             async def step() -> int:
                 wake.clear()
+                await _gather(lambda: self._pace.crowded(self._clock.now(), proven=proven) and not stop.is_set())
                 claims = await self._claim(proven=proven)
                 for place, group in by_place(claims).items():
                     for prepared in await self._prepare(place, group):
@@ -134,8 +140,8 @@ class Engine:
                 return len(claims)
 
             while not stop.is_set():
-                if not await self._patiently(step, stop) and await _wait(wake, POLL):
-                    await _wait(stop, GATHER)  # several endings are followed by one claim
+                if not await self._patiently(step, stop):
+                    await _wait(wake, POLL)
 
     async def _claim(self, *, proven: bool) -> list[ClaimRow]:
         """Claim for one kind of endpoints; one claim at a time, so that none takes what another is about to take."""
@@ -143,7 +149,7 @@ class Engine:
         async with self._claiming:
             now = self._clock.now()
             room, free = pace.share(now, proven=proven), min(pace.free, BATCH if proven else FEW)
-            if free <= 0 or (proven and not any(room.values())):
+            if free <= 0 or (proven and not any(room.values())) or self._outcomes.qsize() > UNRECORDED:
                 return []
             each = 0 if proven else pace.strangers
             claims = await asyncio.to_thread(self._worker.claim, free, room, each)
@@ -163,6 +169,7 @@ class Engine:
         """Record outcomes as they come, those of one place that wait together in one transaction."""
         while True:
             waiting = [await self._outcomes.get()]
+            await _gather(lambda: self._outcomes.qsize() < BATCH // 2 and self._pace.busy)
             while len(waiting) < BATCH and not self._outcomes.empty():
                 waiting.append(self._outcomes.get_nowait())
             groups: dict[Place, list[Outcome]] = {}
@@ -170,12 +177,15 @@ class Engine:
                 groups.setdefault(place, []).append(outcome)
             for place, outcomes in groups.items():
                 await self._record(place, outcomes)
-            now = self._clock.now()
             for _, outcome in waiting:
-                endpoint = outcome.prepared.claim.endpoint_id
-                self._pace.end(endpoint)
-                self._wakes[self._pace.proven(endpoint, now)].set()
+                if not outcome.freed:
+                    self._end(outcome.prepared.claim.endpoint_id)
                 self._outcomes.task_done()
+
+    def _end(self, endpoint: UUID) -> None:
+        """Note that a delivery is not under way any more."""
+        self._pace.end(endpoint)
+        self._wakes[self._pace.proven(endpoint, self._clock.now())].set()
 
     def _wake_all(self) -> None:
         for wake in self._wakes.values():
@@ -199,7 +209,10 @@ class Engine:
         return ready
 
     async def _deliver(self, post: Post, place: Place, prepared: Prepared) -> None:
-        self._outcomes.put_nowait((place, await self._attempt(post, prepared)))
+        outcome = await self._attempt(post, prepared)
+        if outcome.freed:
+            self._end(prepared.claim.endpoint_id)
+        self._outcomes.put_nowait((place, outcome))
 
     async def _attempt(self, post: Post, prepared: Prepared) -> Outcome:
         started = self._clock.now()
@@ -266,6 +279,14 @@ class Engine:
         wait = min(wait * 2, LONGEST_PASS)
         self._passed[payload] = (self._clock.now() + wait, wait)
         log.exception("payload not forwarded", payload=str(payload), again_in=wait.total_seconds())
+
+
+async def _gather(few: Callable[[], bool]) -> None:
+    """Wait while there are *few*, for a moment."""
+    for _ in range(int(LONGEST_GATHER / GATHER)):
+        if not few():
+            return
+        await asyncio.sleep(GATHER)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> bool:

@@ -70,6 +70,17 @@ class Pace:
         return self._total - self._count
 
     @property
+    def busy(self) -> bool:
+        """Whether anything is under way."""
+        return self._count > 0
+
+    def crowded(self, now: datetime, *, proven: bool) -> bool:
+        """Return whether more is under way, to endpoints of this kind, than they would take on top of it."""
+        lanes = [lane for lane in self._lanes.values() if lane.live(now) is proven]
+        under_way = sum(len(lane.under_way) for lane in lanes)
+        return under_way > min(sum(self._slots(lane, now) for lane in lanes), max(self.free, 0))
+
+    @property
     def strangers(self) -> int:
         """How many slots an endpoint gets that nothing is known of."""
         return self._unproven(STRANGER)

@@ -63,6 +63,11 @@ class Outcome:
     started_at: datetime
     response: Response
 
+    @property
+    def freed(self) -> bool:
+        """Whether its slot is another's before this is recorded: what a circuit and a schedule learn of it is not."""
+        return self.response.delivered and not self.prepared.claim.probe
+
 
 @dataclass(frozen=True, slots=True)
 class _Stock:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
+
+import orjson
 
 from heldtrue.capabilities.keystore.actions import key_entry
 from heldtrue.capabilities.ledger import actions as ledger
@@ -122,7 +123,7 @@ def issued_many(op: Operation, receipts: Sequence[ReceiptId]) -> dict[ReceiptId,
         key = keys.get(key_id_of(sealed))
         if key is not None:
             plain = op.keys.open_object(key, "receipts", "document", str(row.receipt_id), sealed)
-            found[receipt] = Issued(receipt, PayloadId(row.payload_id), json.loads(plain), Links.of(link, receipt))
+            found[receipt] = Issued(receipt, PayloadId(row.payload_id), orjson.loads(plain), Links.of(link, receipt))
     return found
 
 
@@ -202,7 +203,7 @@ def _open(op: Operation, row: store.ReceiptRow) -> dict[str, Any]:
     if row.sealed is None:
         raise ReceiptErasedError
     key = op.keys.object_key(key_id_of(row.sealed))
-    return json.loads(op.keys.open_object(key, "receipts", "document", str(row.receipt_id), row.sealed))
+    return orjson.loads(op.keys.open_object(key, "receipts", "document", str(row.receipt_id), row.sealed))
 
 
 def _summary(row: store.ReceiptRow) -> ReceiptSummary:
