@@ -18,6 +18,7 @@ from heldtrue.capabilities.deliveries import claiming, queue, recording, sender,
 from heldtrue.capabilities.deliveries.book import Book
 from heldtrue.capabilities.deliveries.claiming import ClaimRow
 from heldtrue.capabilities.deliveries.dialer import Response
+from heldtrue.capabilities.intake import store as intake
 from heldtrue.db.tx import Database, SystemTx, TenantTx
 from heldtrue.kernel.ids import TenantId
 
@@ -133,6 +134,26 @@ def _make_plans(database: Database, tenant: UUID, delivery: UUID, fence: int) ->
             assert list(queue.of(tx, {delivery: fence})) == list(queue.fenced_many(tx, {delivery: fence})) == [delivery]
             attempt = queue.AttemptRow(uuid4(), number, NOON, 3, 500, None, None)
             settling.record(tx, tenant, "live", [settling.Settled(delivery, attempt, "pending", number, NOON, None)])
+
+
+def test_what_is_forwarded_of_a_backlog_that_the_planner_has_not_heard_of_is_found_by_its_keys(
+    place: PayloadHouse, superuser: psycopg.Connection
+) -> None:
+    """Statistics say that nothing is accepted and not forwarded, and thousands are."""
+    assert place.send().status == 202
+    superuser.execute("SET session_replication_role = replica")
+    superuser.execute("UPDATE heldtrue.payloads SET state = 'forwarded', forwarded_at = now()")
+    _clone(superuser, "heldtrue.payloads", STORED, keep=True)
+    superuser.execute("ANALYZE")
+    superuser.execute("UPDATE heldtrue.payloads SET state = 'accepted', forwarded_at = NULL")
+    [(spot, payloads)] = place.worker().waiting([], BATCH).items()
+    found = [payload.value for payload in payloads]
+    with place.database.tenant(TenantId(spot[0]), spot[1]) as tx:
+        claimed: list[intake.PayloadRow] = []
+        looked = read(tx, lambda: claimed.extend(intake.claim_accepted(tx, found)))
+        assert (len(claimed), looked in range(BATCH, FEW)) == (BATCH, True), looked
+        marked = read(tx, lambda: intake.mark_forwarded(tx, found, NOON))
+        assert marked in range(BATCH, FEW), marked
 
 
 def test_a_claim_of_a_backlog_that_the_planner_has_not_heard_of_walks_through_a_batch(

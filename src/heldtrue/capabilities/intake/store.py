@@ -134,10 +134,11 @@ def claim_accepted(tx: TenantTx, payload_ids: Sequence[UUID]) -> list[PayloadRow
     """Return those that still wait to be forwarded and that nobody else holds, locked until the transaction ends."""
     return tx.many(
         PayloadRow,
-        """SELECT payload_id, object_key_id, source, state, size, meta_sealed, body_object, received_at, forwarded_at,
-             erased_at FROM heldtrue.payloads
-           WHERE payload_id = ANY(%s) AND state = 'accepted' ORDER BY received_at, payload_id
-           FOR UPDATE SKIP LOCKED""",
+        """SELECT p.* FROM unnest(%b::uuid[]) AS w (payload_id), LATERAL (
+             SELECT o.payload_id, object_key_id, source, state, size, meta_sealed, body_object, received_at,
+               forwarded_at, erased_at FROM heldtrue.payloads o
+             WHERE o.payload_id = w.payload_id LIMIT 1 FOR UPDATE SKIP LOCKED) p
+           WHERE p.state = 'accepted' ORDER BY p.received_at, p.payload_id""",
         (list(payload_ids),),
     )
 
