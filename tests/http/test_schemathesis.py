@@ -74,6 +74,7 @@ UNSAYABLE = {
     "GET /trust/changes": "the first date comes before the second",
     "GET /trust/changes.json": "the same",
     "POST /v1/agreements": "a day lies in the past, and a file is a document",
+    "POST /v1/requests/{ask_id}/grant": "a grant ends in the future",
 }
 """Operations that refuse (422) what the document allows, because JSON Schema cannot say the rule."""
 ANYTHING = {
