@@ -37,7 +37,10 @@ UNRECORDED = 256
 FIRST_WAIT, LONGEST_WAIT = 0.25, 5.0
 """Seconds between two tries while the database is away."""
 RECORD_TRIES = 12
-RECORDERS = 2
+RECORDERS = {True: 2, False: 1}
+"""How many record what was delivered, and what was not: the first never waits for the circuits of the others."""
+BRISK = 3
+"""Outcomes between two looks that are worth waiting for more."""
 FIRST_PASS, LONGEST_PASS = timedelta(seconds=1), timedelta(minutes=5)
 
 __all__ = ["Engine", "Outgoing"]
@@ -57,7 +60,8 @@ class Engine:
         self._wakes = {True: asyncio.Event(), False: asyncio.Event()}
         """Set when there may be something to send to endpoints that are proven, and to others."""
         self._claiming = asyncio.Lock()
-        self._outcomes: asyncio.Queue[tuple[Place, Outcome]] = asyncio.Queue()
+        self._outcomes = {kind: asyncio.Queue[tuple[Place, Outcome]]() for kind in RECORDERS}
+        """What was delivered, and what was not."""
         self._patience = FIRST_WAIT
 
     # ------------------------------------------------------------ steps
@@ -105,14 +109,19 @@ class Engine:
     async def run(self, stop: asyncio.Event) -> None:
         """Forward and send until *stop* is set; attempts under way are finished and recorded before it returns."""
         async with self._outgoing.dialer() as dialer, asyncio.TaskGroup() as recorders:
-            recording = [recorders.create_task(self._recording()) for _ in range(RECORDERS)]
+            recording = [
+                recorders.create_task(self._recording(self._outcomes[kind]))
+                for kind, count in RECORDERS.items()
+                for _ in range(count)
+            ]
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._forwarding(stop))
                     tasks.create_task(self._sending(stop, dialer.post, proven=True))
                     tasks.create_task(self._sending(stop, dialer.post, proven=False))
                     tasks.create_task(self._keeping(stop))
-                await self._outcomes.join()
+                for outcomes in self._outcomes.values():
+                    await outcomes.join()
             finally:
                 for task in recording:
                     task.cancel()
@@ -149,7 +158,8 @@ class Engine:
         async with self._claiming:
             now = self._clock.now()
             room, free = pace.share(now, proven=proven), min(pace.free, BATCH if proven else FEW)
-            if free <= 0 or (proven and not any(room.values())) or self._outcomes.qsize() > UNRECORDED:
+            unrecorded = sum(outcomes.qsize() for outcomes in self._outcomes.values())
+            if free <= 0 or (proven and not any(room.values())) or unrecorded > UNRECORDED:
                 return []
             each = 0 if proven else pace.strangers
             claims = await asyncio.to_thread(self._worker.claim, free, room, each)
@@ -165,13 +175,13 @@ class Engine:
             else:
                 await _wait(stop, KEEP)
 
-    async def _recording(self) -> None:
+    async def _recording(self, queue: asyncio.Queue[tuple[Place, Outcome]]) -> None:
         """Record outcomes as they come, those of one place that wait together in one transaction."""
         while True:
-            waiting = [await self._outcomes.get()]
-            await _gather(lambda: self._outcomes.qsize() < BATCH // 2 and self._pace.busy)
-            while len(waiting) < BATCH and not self._outcomes.empty():
-                waiting.append(self._outcomes.get_nowait())
+            waiting = [await queue.get()]
+            await _while_they_come(queue)
+            while len(waiting) < BATCH and not queue.empty():
+                waiting.append(queue.get_nowait())
             groups: dict[Place, list[Outcome]] = {}
             for place, outcome in waiting:
                 groups.setdefault(place, []).append(outcome)
@@ -180,7 +190,7 @@ class Engine:
             for _, outcome in waiting:
                 if not outcome.freed:
                     self._end(outcome.prepared.claim.endpoint_id)
-                self._outcomes.task_done()
+                queue.task_done()
 
     def _end(self, endpoint: UUID) -> None:
         """Note that a delivery is not under way any more."""
@@ -212,7 +222,7 @@ class Engine:
         outcome = await self._attempt(post, prepared)
         if outcome.freed:
             self._end(prepared.claim.endpoint_id)
-        self._outcomes.put_nowait((place, outcome))
+        self._outcomes[outcome.response.delivered].put_nowait((place, outcome))
 
     async def _attempt(self, post: Post, prepared: Prepared) -> Outcome:
         started = self._clock.now()
@@ -287,6 +297,17 @@ async def _gather(few: Callable[[], bool]) -> None:
         if not few():
             return
         await asyncio.sleep(GATHER)
+
+
+async def _while_they_come(queue: asyncio.Queue[tuple[Place, Outcome]]) -> None:
+    """Wait for a moment, and on while outcomes come one upon the other, until there is half a batch."""
+    before = 0
+    for _ in range(int(LONGEST_GATHER / GATHER)):
+        await asyncio.sleep(GATHER)
+        there = queue.qsize()
+        if there >= BATCH // 2 or there - before < BRISK:
+            return
+        before = there
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> bool:

@@ -69,11 +69,6 @@ class Pace:
         """How many more deliveries may be claimed."""
         return self._total - self._count
 
-    @property
-    def busy(self) -> bool:
-        """Whether anything is under way."""
-        return self._count > 0
-
     def crowded(self, now: datetime, *, proven: bool) -> bool:
         """Return whether more is under way, to endpoints of this kind, than they would take on top of it."""
         lanes = [lane for lane in self._lanes.values() if lane.live(now) is proven]
