@@ -1,9 +1,10 @@
-"""One HTTPS connection to the server that is checked: no redirects, no proxies, bounded answers."""
+"""One HTTPS connection to the server that is checked: no redirects, no proxies, bounded answers, patience."""
 
 from __future__ import annotations
 
 import http.client
 import ssl
+import time
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import urlsplit
@@ -12,6 +13,9 @@ from heldtrue_verify.verdicts import DoesNotHoldError, UnusableError
 
 TIMEOUT = 20.0
 LARGEST_PAGE = 16 * 2**20
+LATER = (http.client.TOO_MANY_REQUESTS, http.client.SERVICE_UNAVAILABLE)
+LONGEST_WAIT, PATIENCE = 60, 900
+"""Seconds that a server may ask to wait at once, and in all: whoever reads a long log meets the server's limits."""
 
 
 def base_of(url: str) -> str:
@@ -41,6 +45,7 @@ class Server:
         except (OSError, ValueError) as error:
             raise UnusableError(f"The CA file or the address cannot be used: {error}.") from error
         self.base = base
+        self._waited = 0
         self._prefix = parts.path
 
     def __enter__(self) -> Server:
@@ -57,17 +62,17 @@ class Server:
         return data
 
     def find(self, path: str, largest: int = LARGEST_PAGE) -> bytes | None:
-        """Fetch one path, or give None where the server answers 404."""
-        try:
-            status, body = self._ask(path, largest)
-        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
-            self._connection.close()  # a kept connection may have ended: ask once more on a new one
-            try:
-                status, body = self._ask(path, largest)
-            except (OSError, http.client.HTTPException) as error:
-                raise UnusableError(f"{self.base} closes the connection: {error}.") from error
-        except (OSError, http.client.HTTPException) as error:
-            raise UnusableError(f"{self.base} cannot be reached: {error}.") from error
+        """Fetch one path, or give None where the server answers 404. Wait and ask again where it says when."""
+        while True:
+            status, body, wait = self._ask_twice(path, largest)
+            if status not in LATER:
+                break
+            self._waited += wait
+            if wait > LONGEST_WAIT or self._waited > PATIENCE:
+                raise UnusableError(
+                    f"{self.base} answers {status} for {path} and asks to wait {wait} seconds more; try again later."
+                )
+            time.sleep(wait)
         if len(body) > largest:
             self._connection.close()
             raise DoesNotHoldError(f"The server's answer for {path} is larger than {largest} bytes.")
@@ -75,8 +80,24 @@ class Server:
             raise DoesNotHoldError(f"The server answers {status} for {path}.")
         return body if status == http.client.OK else None
 
-    def _ask(self, path: str, largest: int) -> tuple[int, bytes]:
+    def _ask_twice(self, path: str, largest: int) -> tuple[int, bytes, int]:
+        """Ask, once more on a new connection where a kept one may have ended."""
+        try:
+            return self._ask(path, largest)
+        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+            self._connection.close()
+            try:
+                return self._ask(path, largest)
+            except (OSError, http.client.HTTPException) as error:
+                raise UnusableError(f"{self.base} closes the connection: {error}.") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise UnusableError(f"{self.base} cannot be reached: {error}.") from error
+
+    def _ask(self, path: str, largest: int) -> tuple[int, bytes, int]:
+        """Return status, body, and the seconds to wait before asking again (RFC 9110, section 10.2.3); at least one."""
         asked = {"Accept-Encoding": "identity", "Cache-Control": "no-cache", "User-Agent": "heldtrue-verify"}
         self._connection.request("GET", self._prefix + path, headers=asked)
         with self._connection.getresponse() as answer:
-            return answer.status, answer.read(largest + 1)
+            said = answer.headers.get("Retry-After", "")
+            wait = max(int(said[:9]), 1) if said.isdecimal() and said.isascii() else 1
+            return answer.status, answer.read(largest + 1), wait

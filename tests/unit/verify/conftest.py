@@ -30,6 +30,8 @@ class Site:
     ca_file: Path
     files: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    later: list[tuple[int, str | None]] = field(default_factory=list)
+    """Statuses that come first, one a request, each with its `Retry-After`."""
 
 
 @dataclass
@@ -84,7 +86,10 @@ def site(certificate: Path) -> Iterator[Site]:
         def do_GET(self) -> None:
             served.asked.append(self.path)
             body = served.files.get(self.path)
-            self.send_response(404 if body is None else 200)
+            status, wait = served.later.pop(0) if served.later else (404 if body is None else 200, None)
+            self.send_response(status)
+            if wait is not None:
+                self.send_header("Retry-After", wait)
             self.send_header("Content-Length", str(len(body or b"")))
             self.end_headers()
             self.wfile.write(body or b"")
