@@ -24,6 +24,7 @@ from heldtrue.http.credential import Presented
 from heldtrue.http.limits import Limits, Rate
 from heldtrue.http.ports import Ports
 from heldtrue.http.route import Route
+from heldtrue.kernel import structs
 from heldtrue.kernel.clock import Clock
 from heldtrue.kernel.ids import CryptoKeyId, Entropy, TenantId
 from heldtrue.kernel.secret import Secret
@@ -161,6 +162,7 @@ def ports_over(database: Database, clock: HandClock, entropy: Entropy, **others:
 
 def build_house(database: Database, routes: Sequence[Route] = ROUTES, seed: str = "house", **others: Any) -> House:
     """Return a house over a fresh *database*, its operator bootstrapped."""
+    structs.complete()  # as the product does before it has threads
     clock = HandClock()
     ports = ports_over(database, clock, seeded(seed), **others)
     app = build_app(routes, ports)

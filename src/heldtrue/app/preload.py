@@ -25,6 +25,7 @@ from heldtrue.app.services import s3_client
 from heldtrue.app.settings import Settings
 from heldtrue.app.settings_leaks import reporters
 from heldtrue.app.settings_site import theme_of
+from heldtrue.kernel import structs
 
 LATE = (
     # what the standard library and our dependencies import in the middle of work
@@ -106,6 +107,7 @@ def everything(settings: Settings) -> int:
     disclosing.warm(settings, datetime.now(UTC))
     known(settings)
     theme_of(settings.site)
+    structs.complete()
     gc.freeze()
     gc.enable()
     return len(ours)
