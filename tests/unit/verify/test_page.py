@@ -493,6 +493,23 @@ def test_the_html_says_what_the_json_says(visit: Callable[..., Any], operator: O
     assert run.step(10)[1] == ["The HTML does not say the sentence of kms."]
 
 
+def test_counts_that_are_not_those_of_the_claims_are_named(visit: Callable[..., Any], operator: Operator) -> None:
+    files = operator.page()
+    page = json.loads(files["/trust.json"])
+    counted = {state: sum(each["state"] == state for each in page["claims"]) for state in ("proven", "promised")}
+    html = files["/trust"] + b"".join(
+        b'<b data-tally="%s">%d</b>' % (state.encode(), count) for state, count in counted.items()
+    )
+    honest = json.dumps(page | {"tally": counted}).encode()
+    assert visit(operator, files={"/trust": html, "/trust.json": honest}).failed == []
+    better = json.dumps(page | {"tally": counted | {"proven": counted["proven"] + 1}}).encode()
+    run = visit(operator, files={"/trust": html, "/trust.json": better})
+    assert (run.exit, run.failed) == (1, [7, 10])
+    assert run.step(7)[1] == [
+        f"The page counts {counted['proven'] + 1} claims as proven, and lists {counted['proven']}."
+    ]
+
+
 def test_a_page_that_cannot_be_read_in_one_way_is_refused(visit: Callable[..., Any], operator: Operator) -> None:
     page = operator.page()["/trust.json"]
     for spoiled in (page.replace(b'"state"', b'"state": "failing", "state"', 1), b"{}", b'{"claims": []}', b"\xff"):
